@@ -1,0 +1,90 @@
+# `make` prints every target. BUDGET, SEEDS, FRESH, JOBS and ARGS reach the tables; PIP_ARGS reaches pip.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BUDGET ?= proxy
+SEEDS ?=
+FRESH ?= 0
+JOBS ?= 0
+ARGS ?=
+PIP_ARGS ?=
+TABLE ?=
+
+# OpenMP threads that spin while waiting slow a busy machine down 10 to 100 times.
+export OMP_WAIT_POLICY ?= PASSIVE
+export PYTHONUNBUFFERED = 1
+
+VENV := .venv
+PY := $(VENV)/bin/python
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
+
+.PHONY: help setup list plan tables verify publish sync browse check test test-full clean-venv
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z][a-z0-9 -]*:.*## / {sub(/:.*/, "", $$1); printf "  %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Tables take BUDGET=smoke|proxy|paper SEEDS=0,1,2 FRESH=1 JOBS=2 ARGS=\"recipe.lr=0.02\"; set-up takes PIP_ARGS=."
+
+setup: $(CORE) ## Create .venv, install the locked packages, fetch the default data
+	@$(PY) -m experiments.fetch
+
+table3 squeezenet-bypass: $(CORE) ## SqueezeNet without, with simple and with complex bypass (paper's Table 3)
+	@$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
+
+list: $(CORE) ## Every table with its state
+	@$(PY) -m experiments.catalogue
+
+plan: $(CORE) ## What TABLE=table3 would run, why, and how long it will take; runs nothing
+	@$(PY) -m experiments.plan table=$(TABLE) $(CHOICE) $(ARGS)
+
+tables: $(CORE) ## Render all tables again from the records of this machine
+	@$(PY) -m experiments.render budget=$(BUDGET)
+
+verify: $(CORE) ## Check that the published tables are what the published records say
+	@$(PY) -m experiments.verify
+
+publish: $(CORE) ## Add this machine's finished runs of TABLE=table3 to results/published
+	@$(PY) -m experiments.publish table=$(TABLE)
+
+sync: $(CORE) ## Upload the runs logged offline to W&B (needs `wandb login`)
+	@$(PY) -m experiments.sync
+
+browse: $(CORE) ## Browse the local W&B runs in this terminal
+	@$(PY) -m experiments.browse
+
+check: $(DEV) ## Lint, format, types, import rules: seconds
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/pyright
+	@$(PY) -m pytest -q tests/test_rules.py
+
+test: $(DEV) ## The tests, whole commands at the smoke budget included: at most 10 minutes on two cores
+	@$(PY) -m pytest -m "not slow"
+
+test-full: $(DEV) ## All tests, the slow ones too
+	@$(PY) -m pytest
+
+clean-venv: ## Remove .venv
+	@rm -rf $(VENV)
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "error: $(PYTHON) is not Python 3.11 or newer; install it, or name one: make setup PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
+		{ rm -rf $(VENV); command -v uv >/dev/null && uv venv --quiet --seed --python $(PYTHON) $(VENV); } || \
+		{ echo "error: $(PYTHON) -m venv does not work here; install python3-venv (Debian: apt-get install python3-venv) or uv" >&2; exit 2; }
+
+# A stamp is written last, so that an interrupted installation is done again.
+$(CORE): pyproject.toml requirements.lock | $(PY)
+	@echo "installing the locked packages into $(VENV) (some minutes, once)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c requirements.lock -e .
+	@touch $@
+
+$(DEV): $(CORE)
+	@echo "installing the development packages into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c requirements.lock -e ".[dev]"
+	@touch $@

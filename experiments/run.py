@@ -1,0 +1,144 @@
+"""One run: compose, train (or find it trained), test, count, record.
+
+python -m experiments.run arch=squeezenet arch.bypass=simple data=fashion_mnist budget=proxy seed=0
+"""
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from experiments.suite import cli, fingerprint, provenance
+from experiments.suite.compose import compose, resolve
+from experiments.suite.identity import run_id
+from experiments.suite.paths import DATA_CACHE, shown
+from experiments.suite.progress import TABLE_PROCESS, Reporter, WorkerReporter, print_line
+from experiments.suite.record import Record, pack_bits
+from experiments.suite.store import Busy, Run
+from lightning_modules.errors import CorruptFileError, UserError
+
+
+def run(config: dict[str, Any]) -> Record:
+    """The run's record: the one that exists, or a new one.
+
+    Raises:
+        UserError: something about the configuration or the data; nothing is written.
+        Busy: another process is at this run.
+    """
+    name = Run(run_id(config), config["seed"])
+    found = finished(name)
+    if found:
+        print_line(f"done before: {describe(found)} ({shown(name.record_path)})")
+        return found
+    from lightning_modules import experiment  # imports torch, which takes seconds
+
+    built = experiment.build(config, DATA_CACHE)
+    with name.claimed():
+        return finished(name) or _train(config, name, built)
+
+
+def finished(name: Run) -> Record | None:
+    """The run's record if it counts. One that cannot be read is set aside, with a line that says so."""
+    try:
+        found = name.record()
+    except CorruptFileError as error:
+        name.set_aside()
+        print_line(f"{error}; kept as {name.record_path.name}.damaged, the run is done again")
+        return None
+    return found if found and found.status != "failed" else None
+
+
+def _train(config: dict[str, Any], name: Run, built: Any) -> Record:
+    from experiments.tracking import log_result, tracked, wandb_path
+    from lightning_modules import experiment
+
+    began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    attempt = name.begin_attempt()
+    label = config["label"] or name.run_id
+    with tracked(config, name.run_id, attempt, label) as logger, _reporter(name, label) as report:
+        outcome = experiment.run(built, name.folder, logger, report)
+        for path in outcome.damaged:
+            print_line(f"{shown(path)} is damaged and was not used; went on from epoch {outcome.resumed_after}")
+        module = built.module
+        per_example = {}
+        if outcome.status == "done":
+            per_example = {
+                "test/top1_acc": pack_bits(module.top1_correct.numpy(), scale=100.0),
+                "test/top5_acc": pack_bits(module.top5_correct.numpy(), scale=100.0),
+            }
+        record = Record(
+            result={
+                "status": outcome.status,
+                "metrics": outcome.metrics,
+                "curves": outcome.curves,
+                "per_example": per_example,
+                "weights_sha256": outcome.weights_sha256,
+            },
+            cost=experiment.cost(config, built),
+            config={**config, "data": {**config["data"], "root": None}},  # where it lay here is nobody's business
+            provenance={
+                "run_id": name.run_id,
+                "seed": name.seed,
+                "label": config["label"],
+                "code": fingerprint.of_modules(sys.modules),
+                "packages": provenance.packages(),
+                "machine": provenance.machine(),
+                "threads": built.where.threads or provenance.cores(),
+                **provenance.commit(),
+                "started_at": started_at,
+                "training_s": round(outcome.training_s, 1),
+                "wall_s": round(time.monotonic() - began, 1),
+                "attempts": attempt,
+                "wandb": wandb_path(logger),
+            },
+        )
+        name.write(record)
+        log_result(logger, record, built)
+    print_line(f"{record.status}: {describe(record)} ({shown(name.record_path)})")
+    return record
+
+
+def describe(record: Record) -> str:
+    """The run in a few words: its label, seed and the number people look for first."""
+    label = record.provenance.get("label") or record.run_id
+    if record.status == "diverged":
+        return f"{label}, seed {record.seed}: diverged at epoch {record.metrics.get('train/diverged_epoch')}"
+    return f"{label}, seed {record.seed}: test error {record.metrics['test/top1_err']:.2f} %"
+
+
+def _reporter(name: Run, label: str) -> Any:
+    table = os.environ.get(TABLE_PROCESS)
+    return WorkerReporter(name.progress_path, int(table)) if table else Reporter(f"{label}, seed {name.seed}")
+
+
+def main(arguments: list[str]) -> int:
+    if not any(argument.startswith("-") for argument in arguments):
+        run(compose(arguments))
+        return 0
+    return _through_hydra(arguments)
+
+
+def _through_hydra(arguments: list[str]) -> int:
+    """Hydra's own ways: -m sweeps, --cfg and --help show. A job that fails does not stop the others."""
+    done, failed = [], []
+
+    def job(composed: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        try:
+            done.append(run(resolve(composed, HydraConfig.get().runtime.choices)))
+        except (UserError, Busy) as error:
+            failed.append(f"{' '.join(HydraConfig.get().overrides.task)}: {error}")
+
+    cli.hydra_main("run", job, arguments)
+    sweep = any(argument in ("-m", "--multirun") for argument in arguments)
+    if sweep and not done and not failed:
+        raise UserError("the sweep has no job; the rows of a table are '+experiment/table3=glob(*)'")
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    cli.call(main)

@@ -1,0 +1,1 @@
+"""Composition, identity, store, records, planning, claims, statistics, rendering. Imports no torch."""

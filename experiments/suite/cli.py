@@ -1,0 +1,58 @@
+"""How every verb starts and ends: Hydra's grammar, one line for a user's mistake, an orderly end when interrupted."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from experiments.suite.interrupts import Interrupted
+from experiments.suite.paths import CONF
+from experiments.suite.store import Busy
+from lightning_modules.errors import UserError
+
+USER_ERROR, BUSY = 2, 75
+
+
+def call(main: Callable[[list[str]], int]) -> None:
+    """Runs a verb and exits: 0 done, 1 something failed, 2 the user's mistake, 75 busy, 130 or 143 interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        code = main(sys.argv[1:])
+    except UserError as error:
+        code = _say(f"error: {error}", USER_ERROR)
+    except Busy as error:
+        code = _say(f"busy: {error}", BUSY)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Interrupted as interrupted:
+        code = _say("interrupted: the same command goes on from the last finished epoch", 128 + interrupted.signal)
+    sys.exit(code)
+
+
+def _say(line: str, code: int) -> int:
+    print(line, file=sys.stderr, flush=True)
+    return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+def hydra_main(config_name: str, task: Callable[[Any], Any], arguments: Sequence[str]) -> None:
+    """Hydra's own entry point (overrides, -m, --cfg, --help), with its errors as UserErrors."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # the original exception, not Hydra's summary of it
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from experiments.suite.compose import explain
+
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from error

@@ -1,0 +1,160 @@
+"""The columns a table can have: what each is called, where its value comes from and which way is better.
+
+A computed column is machine-independent: the paper's network at the paper's input size. A trained one is a metric of a
+run and differs from seed to seed. A timed one is a metric too, but of a device: it has no seeds. To add a column, add
+it to COMPUTED or to MEASURED; every other module reads it from here.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from experiments.suite import yamls
+from experiments.suite.paper import decimals, text
+from experiments.suite.record import Record
+from experiments.suite.statistics import Statistic
+from lightning_modules.errors import UserError
+
+Kind = Literal["computed", "trained", "timed"]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Column:
+    """``label`` is for sentences, ``header`` for table heads; ``keys`` are the paper's names of it, the first wins."""
+
+    name: str
+    label: str
+    header: str
+    kind: Kind
+    better: Literal["higher", "lower"]
+    unit: str = ""  # of a difference; "" for plain counts
+    decimals: int = 2
+    keys: tuple[str, ...] = ()
+    compute: Callable[[Mapping[str, Any]], float] | None = None  # of record.cost["paper"]; computed columns only
+    source: str | None = None  # the per-example values a statistic is taken of, where that is another metric
+    statistic: Statistic | None = None  # (S, N) per-example values -> (S,); None: their mean
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.better == "higher" else -1
+
+    def value(self, record: Record) -> float | None:
+        """What this record says, None where it says nothing: not finished, no such metric, not finite."""
+        if self.kind == "computed":
+            return self._computed(record)
+        if record.status != "done":
+            return None
+        found = record.metrics.get(self.name)
+        if found is None and (opposite := _opposite(self.name)) in record.metrics:
+            found = 100.0 - record.metrics[opposite]
+        return float(found) if found is not None and math.isfinite(found) else None
+
+    def _computed(self, record: Record) -> float | None:
+        scale = record.cost.get("paper")
+        if self.compute is None or not isinstance(scale, dict):
+            return None
+        try:
+            return self.compute(scale)
+        except (KeyError, TypeError):
+            return None
+
+    def per_example(self, record: Record) -> np.ndarray | None:
+        """(N,) values whose mean, or statistic, over the test images is the metric."""
+        found = record.per_example(self.source or self.name)
+        if found is None:
+            found = record.per_example(_opposite(self.name))
+            return None if found is None else 100.0 - found
+        return found
+
+    def printed(self, row: Mapping[str, Any]) -> str | None:
+        """The field of a paper's row that this column looks up, None where the paper has none."""
+        return next((key for key in self.keys if key in row), None)
+
+    def text(self, value: float) -> str:
+        return f"{value:,.{self.decimals}f}"
+
+
+def printed_text(value: float) -> str:
+    """A paper's number with its own digits and with thousands separators."""
+    return f"{value:,.{decimals(value)}f}" if "e" not in text(value).lower() else text(value)
+
+
+def _opposite(name: str) -> str:
+    """A record may hold the accuracy where a table, as its paper, prints the error."""
+    if name.endswith("_err"):
+        return name.removesuffix("_err") + "_acc"
+    return name.removesuffix("_acc") + "_err" if name.endswith("_acc") else ""
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    return np.median(values, axis=1)
+
+
+COMPUTED: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("params", "Parameters", "Parameters", "computed", "lower", "", 0, ("params",), lambda c: c["params"]),
+        Column(
+            "params_m", "Parameters", "Params, M", "computed", "lower", "M", 2, ("params_m",),
+            lambda c: c["params"] / 1e6,
+        ),
+        Column(
+            "model_mb", "Model size", "Size, MB", "computed", "lower", "MB", 2, ("model_mb",),
+            lambda c: c["params"] * 4 / 2**20,  # 32-bit weights; the SqueezeNet paper's MB is 2**20 bytes
+        ),
+        Column(
+            "macs", "Multiply-adds", "Mult-adds", "computed", "lower", "", 0, ("macs", "mult_adds"),
+            lambda c: c["macs"],
+        ),
+        Column(
+            "macs_m", "Multiply-adds", "Mult-adds, M", "computed", "lower", "M", 1, ("mult_adds_m", "mflops", "mmacs"),
+            lambda c: c["macs"] / 1e6,
+        ),
+    )
+}  # fmt: skip
+
+# By the metric's name without its split; `name` is filled in when a table asks for it.
+MEASURED: dict[str, Column] = {
+    "top1_acc": Column("", "Top-1 accuracy", "Top-1 accuracy, %", "trained", "higher", "points"),
+    "top5_acc": Column("", "Top-5 accuracy", "Top-5 accuracy, %", "trained", "higher", "points"),
+    "top1_err": Column("", "Top-1 error", "Top-1 error, %", "trained", "lower", "points"),
+    "top5_err": Column("", "Top-5 error", "Top-5 error, %", "trained", "lower", "points"),
+    "loss": Column("", "Loss", "Loss", "trained", "lower", "", 3),
+    "nme": Column("", "NME", "NME, %", "trained", "lower", "points"),
+    "nme_median": Column("", "Median NME", "Median NME, %", "trained", "lower", "points", statistic=_median),
+    "latency_ms": Column("", "Latency", "Latency, ms", "timed", "lower", "ms"),
+    "images_s": Column("", "Throughput", "Images/s", "timed", "higher", "images/s", 1),
+}
+
+
+def column(name: str) -> Column:
+    """The column of that name. UserError, with the nearest name, when there is none."""
+    if name in COMPUTED:
+        return COMPUTED[name]
+    split, _, metric = name.partition("/")
+    if split not in SPLITS or not metric:
+        raise UserError(yamls.unknown("column", name, _known()))
+    shape = MEASURED.get(metric) or _unlisted(name, metric)
+    source = f"{split}/{metric.removesuffix('_median')}" if shape.statistic is _median else None
+    place = "" if split == "test" else f" ({'validation' if split == 'val' else 'training'})"
+    return replace(
+        shape, name=name, keys=(metric,), source=source, label=shape.label + place, header=shape.header + place
+    )
+
+
+def _unlisted(name: str, metric: str) -> Column:
+    """Any metric of the record can be a column, but one that looks like a slip of a known name is taken for a slip."""
+    message = yamls.unknown("column", name, _known())
+    if "did you mean" in message and yamls.close(metric, MEASURED):
+        raise UserError(message)
+    lower = metric.endswith(("_err", "_ms")) or metric.startswith(("nme", "loss", "latency"))
+    kind: Kind = "timed" if metric.endswith(("_ms", "_s")) else "trained"
+    return Column(name, metric, metric, kind, "lower" if lower else "higher")
+
+
+def _known() -> list[str]:
+    return [*COMPUTED, *(f"test/{metric}" for metric in MEASURED)]

@@ -1,0 +1,223 @@
+"""The contract of a table, conf/table/<table>.yaml: its rows, columns, seeds and claims, fixed before any run.
+
+Every mistake in it is a UserError of one line that names the file, the place and what to do.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.suite import yamls
+from experiments.suite.claim_contract import Claim, PaperValues, read_claims
+from experiments.suite.columns import Column, column
+from experiments.suite.paper import PaperTable, discrepancy, number
+from experiments.suite.paper import table as paper_table
+from experiments.suite.paths import CONF, shown
+from lightning_modules.errors import UserError
+
+REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
+OPTIONAL = ("aliases", "notes", "fields")
+ROW_OPTIONAL = ("paper", "paper_table", "fields", "implemented", "note", "cell_notes")
+
+
+@dataclass(frozen=True)
+class Row:
+    """``paper``: the paper's number for each column, None where it prints none. ``cell_notes``: a note by column.
+
+    ``source``: the paper's table that the row's numbers stand in.
+    """
+
+    name: str
+    label: str
+    paper: PaperValues
+    source: PaperTable
+    implemented: bool
+    note: str | None
+    cell_notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    title: str
+    source: PaperTable
+    seeds: tuple[int, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
+    aliases: tuple[str, ...]
+
+    def row(self, name: str) -> Row:
+        return next(row for row in self.rows if row.name == name)
+
+    def column(self, name: str) -> Column:
+        return next(each for each in self.columns if each.name == name)
+
+
+def names(conf: Path = CONF) -> list[str]:
+    """The tables that have a contract, in the order a reader counts: table2 before table10."""
+    found = [path.stem for path in (conf / "table").glob("*.yaml")]
+    return sorted(found, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+
+
+def aliases(conf: Path = CONF) -> dict[str, str]:
+    """Table by alias. UserError when two tables claim one, or an alias is a table's name."""
+    found: dict[str, str] = {}
+    known = names(conf)
+    for name in known:
+        path = conf / "table" / f"{name}.yaml"
+        place = yamls.Place(shown(path), "aliases")
+        for alias in map(place.text, place.sequence(yamls.read(path).get("aliases", []))):
+            if alias in found or alias in known:
+                raise place.error(f"'{alias}' already means {found.get(alias, alias)}, choose another")
+            found[alias] = name
+    return found
+
+
+def resolve(name: str, conf: Path = CONF) -> str:
+    """The table that a name or an alias means. UserError, with the nearest name, when there is none."""
+    known = names(conf)
+    if name in known:
+        return name
+    by_alias = aliases(conf)
+    if name not in by_alias:
+        raise UserError(yamls.unknown("table", name, [*known, *by_alias]))
+    return by_alias[name]
+
+
+def load(name: str, conf: Path = CONF) -> Table:
+    """The checked contract of a table, given by name or alias."""
+    name = resolve(name, conf)
+    path = conf / "table" / f"{name}.yaml"
+    place = yamls.Place(shown(path))
+    content = place.mapping(yamls.read(path), REQUIRED, OPTIONAL)
+    columns = _columns(content["columns"], place / "columns")
+    fields = _fields(content.get("fields", {}), place / "fields", columns)
+    source = _paper_table(content["paper"], place / "paper", conf)
+    rows = tuple(
+        _row(row, value, place / "rows" / row, source, columns, fields, conf)
+        for row, value in (place / "rows").mapping(content["rows"], (), None).items()
+    )
+    if not rows:
+        raise (place / "rows").error("is empty, add a row")
+    for row in rows:
+        experiment = conf / "experiment" / name / f"{row.name}.yaml"
+        if row.implemented and not experiment.is_file():
+            raise (place / "rows" / row.name).error(f"no {shown(experiment)}, add it or say implemented: false")
+    implemented = {row.name: row.paper for row in rows if row.implemented}
+    absent = [row.name for row in rows if not row.implemented]
+    return Table(
+        name=name,
+        title=(place / "title").text(content["title"]),
+        source=source,
+        seeds=_seeds(content["seeds"], place / "seeds"),
+        columns=columns,
+        rows=rows,
+        claims=read_claims(content["claims"], place / "claims", columns, implemented, absent),
+        notes=tuple(
+            _note(item, place / "notes" / index, conf)
+            for index, item in enumerate((place / "notes").sequence(content.get("notes", [])))
+        ),
+        aliases=tuple(alias for alias, table in aliases(conf).items() if table == name),
+    )
+
+
+def _columns(value: Any, place: yamls.Place) -> tuple[Column, ...]:
+    found: list[Column] = []
+    for name in map(place.text, place.sequence(value)):
+        try:
+            found.append(column(name))
+        except UserError as error:
+            raise place.error(error) from error
+    if len({each.name for each in found}) < len(found) or not found:
+        raise place.error("name each column once, and at least one")
+    return tuple(found)
+
+
+def _fields(value: Any, place: yamls.Place, columns: tuple[Column, ...]) -> dict[str, str]:
+    """Which field of the paper's row a column looks up, where it is not the column's own name."""
+    place.mapping(value, (), [each.name for each in columns])
+    return {name: (place / name).text(field) for name, field in value.items()}
+
+
+def _paper_table(value: Any, place: yamls.Place, conf: Path) -> PaperTable:
+    pointer = place.text(value)
+    try:
+        return paper_table(pointer, conf)
+    except UserError as error:
+        raise place.error(error) from error
+
+
+def _row(
+    name: str,
+    value: Any,
+    place: yamls.Place,
+    source: PaperTable,
+    columns: tuple[Column, ...],
+    fields: Mapping[str, str],
+    conf: Path,
+) -> Row:
+    place.mapping(value, ("label",), ROW_OPTIONAL)
+    if "paper_table" in value:
+        source = _paper_table(value["paper_table"], place / "paper_table", conf)
+    own = _fields(value.get("fields", {}), place / "fields", columns)
+    implemented = value.get("implemented", True)
+    if not isinstance(implemented, bool):
+        raise (place / "implemented").error(f"is {implemented!r}, write true or false")
+    cell_notes = (place / "cell_notes").mapping(value.get("cell_notes", {}), (), [c.name for c in columns])
+    return Row(
+        name=name,
+        label=(place / "label").text(value["label"]),
+        paper=_paper_values(value.get("paper"), place / "paper", source, columns, {**fields, **own}),
+        source=source,
+        implemented=implemented,
+        note=_note(value["note"], place / "note", conf) if "note" in value else None,
+        cell_notes={name: _note(note, place / "cell_notes" / name, conf) for name, note in cell_notes.items()},
+    )
+
+
+def _paper_values(
+    key: Any,
+    place: yamls.Place,
+    source: PaperTable,
+    columns: tuple[Column, ...],
+    fields: Mapping[str, str],
+) -> dict[str, float | int | None]:
+    if key is None:
+        return dict.fromkeys((each.name for each in columns), None)
+    found: dict[str, float | int | None] = {}
+    try:
+        row = source.row(key)
+        for each in columns:
+            field = fields.get(each.name) or each.printed(row)
+            found[each.name] = None if field is None else number(row, field, source.pointer)
+    except UserError as error:
+        raise place.error(error) from error
+    return found
+
+
+def _seeds(value: Any, place: yamls.Place) -> tuple[int, ...]:
+    seeds = place.sequence(value)
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise place.error(f"is {value!r}, write different whole numbers from 0 on")
+    return tuple(seeds)
+
+
+def _note(value: Any, place: yamls.Place, conf: Path) -> str:
+    """A text, or {text: ..., see: D06}, either one optional; D06 is spelled out from conf/paper/discrepancies.yaml."""
+    if isinstance(value, str):
+        return place.text(value)
+    place.mapping(value, (), ("text", "see"))
+    parts = [place.text(value["text"])] if "text" in value else []
+    if "see" in value:
+        identifier = (place / "see").text(value["see"])
+        try:
+            parts.append(f"[{discrepancy(identifier, conf)}]")
+        except UserError as error:
+            raise (place / "see").error(error) from error
+    if not parts:
+        raise place.error("is empty, write a text or see: with an id of conf/paper/discrepancies.yaml")
+    return " ".join(parts)

@@ -1,0 +1,68 @@
+"""Checks a configuration against the files it was composed from: no field they lack, no value of another type.
+
+The value in a group's file says the type of its field, so an option is declared in one place.
+"""
+
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+
+from experiments.suite.paths import CONF
+from lightning_modules.errors import UserError
+
+TOP = {"task": str, "seed": int, "tags": list}
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "fields"}
+
+
+def check_fields(config: dict[str, Any], choices: Mapping[str, Any]) -> None:
+    """Brings values to their declared type (1 to 1.0 where a number is due, in place).
+
+    Raises:
+        UserError: a field that its file does not have, or a value of another type; names the nearest field.
+    """
+    for group, fields in config.items():
+        if isinstance(fields, dict):
+            _check(fields, declared(group, choices[group]), f"{group}")
+    for name, kind in TOP.items():
+        config[name] = _typed(config[name], kind, name)
+    if config["seed"] < 0:
+        raise UserError(f"seed={config['seed']}: must be 0 or more")
+
+
+@cache
+def declared(group: str, choice: str) -> dict[str, Any]:
+    """The content of conf/<group>/<choice>.yaml, with what it inherits from files of its own group."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = yaml.load((CONF / group / f"{choice}.yaml").read_text(encoding="utf-8"), Loader=loader) or {}
+    inherited: dict[str, Any] = {}
+    for entry in content.pop("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            inherited |= declared(group, entry)
+    return inherited | (content.get(group, content) if isinstance(content.get(group), dict) else content)
+
+
+def _check(values: dict[str, Any], model: Mapping[str, Any], where: str) -> None:
+    for name, value in values.items():
+        path = f"{where}.{name}"
+        if name not in model:
+            close = difflib.get_close_matches(name, model, n=1)
+            hint = f"did you mean {where}.{close[0]}?" if close else f"{where} has {', '.join(model)}"
+            raise UserError(f"{path}: no such field; {hint}")
+        wanted = model[name]
+        if isinstance(wanted, dict) and isinstance(value, dict):
+            _check(value, wanted, path)
+        elif wanted is not None:
+            values[name] = _typed(value, type(wanted), path)
+
+
+def _typed(value: Any, kind: type, path: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{path}={value}: must be {KINDS[kind]}")
+    return value

@@ -1,0 +1,131 @@
+"""Runs side by side: one process and one thread a core, each the plain command that a user could type."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from experiments.suite.cli import BUSY
+from experiments.suite.files import write_text
+from experiments.suite.paths import ROOT, shown
+from experiments.suite.plan import PlannedRun, minutes_left
+from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
+from lightning_modules.errors import CorruptFileError
+
+POLL_S = 0.2
+BUSY_AGAIN_S = 5.0  # how long a run that another process holds is left alone before it is tried again
+GRACE_S = 8.0  # what a run that is asked to stop gets to close its files
+
+
+@dataclass
+class Pool:
+    """Runs ``planned`` on ``jobs`` processes. ``failures`` has a line for each run that ended without a result."""
+
+    planned: Sequence[PlannedRun]
+    jobs: int
+    tags: Sequence[str]
+    failures: list[str] = field(default_factory=list)
+    _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def run(self) -> list[str]:
+        waiting = [(item, 0.0) for item in self.planned]
+        try:
+            with View(total=len(waiting)) as view:
+                while waiting or self._processes:
+                    now = time.monotonic()
+                    ready = next((entry for entry in waiting if entry[1] <= now), None)
+                    if ready and len(self._processes) < self.jobs:
+                        waiting.remove(ready)
+                        self._start(ready[0])
+                        continue
+                    for name, (item, process) in list(self._processes.items()):
+                        code = process.poll()
+                        if code is None:
+                            self._show(view, name, item)
+                            continue
+                        del self._processes[name]
+                        if code == BUSY:
+                            view.end(name, f"{name}: another process is at it; waiting for its result")
+                            waiting.append((item, now + BUSY_AGAIN_S))
+                        else:
+                            view.end(name, self._last_word(name, item, code))
+                            self._tell_rest(view, [entry[0] for entry in waiting])
+                    time.sleep(POLL_S)
+        finally:
+            self._stop()
+        return self.failures
+
+    def _start(self, item: PlannedRun) -> None:
+        run = item.run
+        run.folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-m", "experiments.run", *item.overrides, f"seed={run.seed}", "trainer.threads=1",
+            f"label={quoted(item.label)}", f"tags=[{','.join(quoted(tag) for tag in self.tags)}]",
+        ]  # fmt: skip
+        write_text(run.log_path, " ".join(command[1:]) + "\n")
+        with run.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, TABLE_PROCESS: str(os.getpid()), "OMP_NUM_THREADS": "1"},
+                start_new_session=True,  # Ctrl-C reaches the table, which then stops its runs in order
+            )  # fmt: skip
+        self._processes[name_of(item)] = (item, process)
+
+    def _show(self, view: View, name: str, item: PlannedRun) -> None:
+        state = read_progress(item.run.progress_path)
+        if state:
+            view.show(name, state)
+
+    def _last_word(self, name: str, item: PlannedRun, code: int) -> str:
+        try:
+            record = item.run.record() if code == 0 else None
+        except CorruptFileError as error:
+            return self._failed(name, str(error))
+        if record is None:
+            return self._failed(name, f"{last_line(item)} (exit {code}; {shown(item.run.log_path)})")
+        if record.status == "diverged":
+            return f"{name}: diverged at epoch {record.metrics.get('train/diverged_epoch')}"
+        return (
+            f"{name}: test error {record.metrics['test/top1_err']:.2f} % after {duration(record.provenance['wall_s'])}"
+        )
+
+    def _failed(self, name: str, reason: str) -> str:
+        self.failures.append(f"{name}: {reason}")
+        return f"{name}: failed: {reason}"
+
+    def _tell_rest(self, view: View, waiting: Sequence[PlannedRun]) -> None:
+        minutes = minutes_left(waiting, self.jobs)
+        if waiting and minutes is not None:
+            view.end("", f"{len(waiting)} more to start, about {duration(60 * minutes)}")
+
+    def _stop(self) -> None:
+        """Asks every run that is left to stop, and makes it stop if it does not."""
+        processes = [process for _, process in self._processes.values()]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_S
+        for process in processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def name_of(item: PlannedRun) -> str:
+    return f"{item.label}, seed {item.run.seed}"
+
+
+def last_line(item: PlannedRun) -> str:
+    """What the run said last."""
+    lines = [line for line in item.run.log_path.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].removeprefix("error: ") if lines else "it said nothing"
+
+
+def quoted(text: str) -> str:
+    """A value in Hydra's grammar."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,26 @@
+"""Where things are."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+DATA_CACHE = ROOT / "data"  # what was downloaded
+
+
+def results() -> Path:
+    """The results folder; COMPACT_NETS_RESULTS moves it, to a scratch disk or away from a test's user."""
+    return Path(os.environ.get("COMPACT_NETS_RESULTS") or ROOT / "results")
+
+
+def local() -> Path:
+    return results() / "local"
+
+
+def published() -> Path:
+    return results() / "published"
+
+
+def shown(path: Path) -> str:
+    """``path`` as people and records should see it: relative to the project where it is inside."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,157 @@
+"""What a table needs and what is there: for each of its runs done, missing, stale, ... and how long it will take."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from experiments.suite import fingerprint
+from experiments.suite.compose import compose
+from experiments.suite.contract import Table
+from experiments.suite.identity import run_id
+from experiments.suite.paths import published
+from experiments.suite.record import Record
+from experiments.suite.store import Run
+from lightning_modules.errors import CorruptFileError
+
+State = Literal["done", "missing", "interrupted", "running", "failed", "damaged"]
+FINISHED = ("done", "diverged")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a table. ``minutes`` is None where no record tells; ``note`` says why it is stale or not to be used."""
+
+    row: str
+    label: str
+    overrides: tuple[str, ...]
+    run: Run
+    state: State
+    note: str
+    minutes: float | None
+
+    @property
+    def to_do(self) -> bool:
+        return self.state != "done"
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """A row of a table at a budget: its configuration's name and what its contract's name is."""
+
+    row: str
+    label: str
+    overrides: tuple[str, ...]
+    run_id: str
+    contract_id: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether extra overrides made it another run than the contract's."""
+        return self.run_id != self.contract_id
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The readable records of a table's rows, and a line for each file that could not be read."""
+
+    records: dict[str, list[Record]]
+    problems: list[str] = field(default_factory=list)
+
+
+def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPlan]:
+    """The rows that are implemented, composed. Raises UserError where a configuration is wrong."""
+    plans = []
+    for row in table.rows:
+        if not row.implemented:
+            continue
+        contract = (f"experiment={table.name}/{row.name}", f"budget={budget}")
+        own = (*contract, *extra)
+        plans.append(RowPlan(row.name, row.label, own, run_id(compose(own)), run_id(compose(contract))))
+    return plans
+
+
+def plan(rows: Sequence[RowPlan], seeds: Sequence[int]) -> list[PlannedRun]:
+    """Every run, seed by seed, so that a stopped table has whole seeds rather than whole rows."""
+    return [_planned(row, Run(row.run_id, seed)) for seed in seeds for row in rows]
+
+
+def _planned(row: RowPlan, run: Run) -> PlannedRun:
+    state, note = _state(run)
+    return PlannedRun(row.row, row.label, row.overrides, run, state, note, expected_minutes(row))
+
+
+def _state(run: Run) -> tuple[State, str]:
+    try:
+        record = run.record()
+    except CorruptFileError as error:
+        return "damaged", str(error)
+    if record is not None and record.status in FINISHED:
+        return "done", staleness(record)
+    if run.folder.is_dir() and run.is_busy():
+        return "running", "by another process"
+    if record is not None:
+        return "failed", record.result.get("reason", "see its log")
+    return ("interrupted", "goes on from its last epoch") if run.started() else ("missing", "")
+
+
+def staleness(record: Record) -> str:
+    """Why a record may no longer be what the code would find; empty where it is."""
+    changed = fingerprint.changed(record.provenance.get("code", {}))
+    return f"stale: {', '.join(changed)} changed" if changed else ""
+
+
+def expected_minutes(row: RowPlan) -> float | None:
+    """From the records of the same run, or of the row's contract run; the median over what is here or published."""
+    for name in (row.run_id, row.contract_id):
+        minutes = [record.provenance["wall_s"] / 60 for record in _records_of(name) if "wall_s" in record.provenance]
+        if minutes:
+            return statistics.median(minutes)
+    return None
+
+
+def _records_of(name: str) -> list[Record]:
+    found = []
+    for run in [Run(name, seed) for seed in _seeds_of(name)]:
+        for read in (run.record, run.published_record):
+            try:
+                record = read()
+            except CorruptFileError:
+                continue
+            if record is not None and record.status == "done":
+                found.append(record)
+    return found
+
+
+def _seeds_of(name: str) -> list[int]:
+    local_seeds = {path.name for path in Run(name, 0).folder.parent.glob("*")}
+    published_seeds = {path.stem for path in (published() / "records" / name).glob("*.json")}
+    return sorted(int(seed) for seed in local_seeds | published_seeds if seed.isdigit())
+
+
+def evidence(rows: Sequence[RowPlan], seeds: Sequence[int], published: bool) -> Evidence:
+    """The records of these seeds: this machine's, or the published ones of the rows' contracts."""
+    records: dict[str, list[Record]] = {}
+    problems = []
+    for row in rows:
+        records[row.row] = []
+        for seed in seeds:
+            run = Run(row.contract_id if published else row.run_id, seed)
+            try:
+                found = run.published_record() if published else run.record()
+            except CorruptFileError as error:
+                problems.append(str(error))
+                continue
+            if found is not None and found.status in FINISHED:
+                records[row.row].append(found)
+    return Evidence(records, problems)
+
+
+def minutes_left(runs: Sequence[PlannedRun], jobs: int) -> float | None:
+    """Until the last of ``runs`` is done on ``jobs`` workers that take them in order; None where one is unknown."""
+    workers = [0.0] * jobs
+    for run in runs:
+        if run.minutes is None:
+            return None
+        workers[workers.index(min(workers))] += run.minutes
+    return max(workers)

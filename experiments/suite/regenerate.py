@@ -1,0 +1,86 @@
+"""A table from contract and records: planned, assembled, written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.suite import contract, rendering
+from experiments.suite.assemble import assemble
+from experiments.suite.contract import Table
+from experiments.suite.paths import local
+from experiments.suite.paths import published as published_folder
+from experiments.suite.plan import PlannedRun, RowPlan, evidence, plan, rows_of, staleness
+from lightning_modules.errors import UserError
+
+DEFAULT_BUDGET = "proxy"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A table at a budget, with the overrides that all its runs get on top of its contract."""
+
+    table: Table
+    budget: str
+    extra: tuple[str, ...]
+    rows: list[RowPlan]
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, table: str | None, budget: str, seeds: Sequence[int], extra: Sequence[str]) -> "Request":
+        """``seeds`` empty means the contract's first. Raises UserError: unknown table, or a wrong override."""
+        if table is None:
+            raise UserError(f"table: say which, one of {', '.join(f'table={name}' for name in contract.names())}")
+        for override in extra:
+            if override.startswith(("seed=", "experiment=")):
+                raise UserError(f"{override}: a table chooses that itself; its seeds are seeds=0,1,2")
+        loaded = contract.load(table)
+        rows = rows_of(loaded, budget, extra)
+        return cls(loaded, budget, tuple(extra), rows, tuple(seeds) or loaded.seeds[:1])
+
+    @property
+    def differs(self) -> bool:
+        return any(row.differs for row in self.rows)
+
+    def planned(self) -> list[PlannedRun]:
+        return plan(self.rows, self.seeds)
+
+    @property
+    def shown_seeds(self) -> list[int]:
+        """Those of the contract and those asked for: everything that is there is shown."""
+        return sorted({*self.table.seeds, *self.seeds})
+
+
+def render(request: Request, here: bool = True) -> tuple[dict[str, Any], list[str]]:
+    """The table as data, and a line for each record that could not be read. Without ``here``, the published view."""
+    published = evidence(request.rows, request.table.seeds, published=True)
+    mine = evidence(request.rows, request.shown_seeds, published=False) if here else None
+    notes: dict[str, str] = {}
+    for row in request.rows:
+        said = []
+        if row.differs and here:
+            said.append(f"this machine's runs differ from the contract: {' '.join(request.extra)}")
+        for record in mine.records[row.row] if mine else published.records[row.row]:
+            stale = staleness(record)
+            if stale and here and stale not in said:
+                said.append(stale)
+        if said:
+            notes[row.row] = "; ".join(said)
+    data = assemble(request.table, request.budget, published.records, mine.records if mine else {}, notes)
+    return data, published.problems + (mine.problems if mine else [])
+
+
+def write_local(data: dict[str, Any]) -> Path:
+    rendering.write(data, local() / "tables")
+    return local() / "tables"
+
+
+def published_request(table: str) -> Request:
+    return Request.of(table, DEFAULT_BUDGET, (), ())
+
+
+def write_published(table: str) -> list[str]:
+    """Renders the published view of a table; returns the problems met."""
+    data, problems = render(published_request(table), here=False)
+    rendering.write(data, published_folder() / "tables")
+    return problems

@@ -1,0 +1,138 @@
+"""Where runs live, and who may write them.
+
+    results/local/runs/<run_id>/<seed>/   record.json, checkpoints, log, progress of the runs of this machine
+    results/published/records/<run_id>/<seed>.json
+
+A run has one owner at a time: a lock that the operating system drops when its process dies, however it dies.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from experiments.suite import record
+from experiments.suite.files import write_json
+from experiments.suite.paths import local, published, shown
+from experiments.suite.record import Record
+from lightning_modules.errors import CorruptFileError, UserError
+
+
+class Busy(Exception):
+    """Another process is at this run."""
+
+    def __init__(self, owner: str):
+        super().__init__(f"another process ({owner}) is at this run")
+        self.owner = owner
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder on this machine."""
+
+    run_id: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        return local() / "runs" / self.run_id / str(self.seed)
+
+    @property
+    def record_path(self) -> Path:
+        return self.folder / "record.json"
+
+    @property
+    def progress_path(self) -> Path:
+        return self.folder / "progress.json"
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "log.txt"
+
+    @property
+    def published_path(self) -> Path:
+        return published() / "records" / self.run_id / f"{self.seed}.json"
+
+    def record(self) -> Record | None:
+        """The record of this machine; None when there is none. Raises CorruptFileError when it cannot be trusted."""
+        return self._read(self.record_path)
+
+    def published_record(self) -> Record | None:
+        return self._read(self.published_path)
+
+    def _read(self, path: Path) -> Record | None:
+        try:
+            found = record.read(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CorruptFileError(f"{shown(path)} cannot be read ({error.strerror})") from error
+        if (found.run_id, found.seed) != (self.run_id, self.seed):
+            raise CorruptFileError(f"{shown(path)} is the record of another run ({found.run_id}, seed {found.seed})")
+        return found
+
+    def started(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return any(self.folder.glob("epoch-*.ckpt"))
+
+    def is_busy(self) -> bool:
+        try:
+            with self.claimed():
+                return False
+        except Busy:
+            return True
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Holds the run for this process. Raises Busy when another one does."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise Busy(self._owner()) from None
+        except OSError as error:
+            raise UserError(
+                f"{shown(self.folder)} cannot be written ({error.strerror}); "
+                "make it writable, or set COMPACT_NETS_RESULTS to another folder"
+            ) from error
+        try:
+            (self.folder / "owner").write_text(str(os.getpid()), encoding="ascii")
+            yield
+        finally:
+            lock.release()
+
+    def _owner(self) -> str:
+        try:
+            return f"process {int((self.folder / 'owner').read_text(encoding='ascii'))}"
+        except (OSError, ValueError):
+            return "just started"
+
+    def begin_attempt(self) -> int:
+        """Notes that a process starts or resumes this run; returns how many have, this one included."""
+        attempts = self.folder / "attempts"
+        with attempts.open("a", encoding="ascii") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} process {os.getpid()}\n")
+        return len(attempts.read_text(encoding="ascii").splitlines())
+
+    def write(self, result: Record) -> None:
+        """Writes the record and lets go of what only an unfinished run needs."""
+        write_json(self.record_path, result.to_json())
+        if result.status != "failed":
+            older = sorted(self.folder.glob("epoch-*.ckpt"))[:-1]
+            for leftover in (self.progress_path, self.folder / "attempts", *older):
+                leftover.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Forgets the record and every checkpoint, so that the run starts over. The caller holds the claim."""
+        for pattern in ("record.json", "epoch-*.ckpt", "progress.json", "attempts"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def set_aside(self) -> None:
+        """Renames a record that cannot be read to record.json.damaged, out of the way of the next one."""
+        self.record_path.rename(self.record_path.with_suffix(".json.damaged"))

@@ -1,0 +1,49 @@
+"""A checkpoint each epoch that is whole or absent, and known to be whole."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+NAME = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.ckpt")
+KEPT = 2  # the newest, and the one before in case the newest is damaged
+
+
+class EpochCheckpoint(Checkpoint):
+    """Writes ``epoch-<n>-<digest>.ckpt`` at the end of each epoch: to a temporary name, then renamed."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        temporary = self.folder / f".epoch-{epoch}.tmp"
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            temporary.replace(self.folder / f"epoch-{epoch:04d}-{_digest(temporary)}.ckpt")
+            for old in _checkpoints(self.folder)[KEPT:]:
+                old.unlink(missing_ok=True)
+
+
+def latest(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint whose content is what was written (or None), and the newer ones that are damaged."""
+    damaged = []
+    for path in _checkpoints(folder):
+        match = NAME.fullmatch(path.name)
+        if match and match[2] == _digest(path):
+            return path, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    found = [(int(match[1]), path) for path in folder.glob("*.ckpt") if (match := NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda item: item[0], reverse=True)]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,30 @@
+"""A loss that is no longer a number ends the run; that is a result, not a crash."""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+CHECK_EVERY = 20  # steps; each check waits for the accelerator
+
+
+class Diverged(Exception):
+    """The loss became infinite or not a number."""
+
+    def __init__(self, epoch: int, step: int):
+        super().__init__(f"the loss is not a number after step {step} (epoch {epoch})")
+        self.epoch, self.step = epoch, step
+
+
+class StopWhenDiverged(pl.Callback):
+    """Raises Diverged within ``CHECK_EVERY`` steps, and at the latest before the epoch's checkpoint."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        last = batch_idx + 1 == trainer.num_training_batches
+        if last or (batch_idx + 1) % CHECK_EVERY == 0:
+            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+            if isinstance(loss, torch.Tensor) and not math.isfinite(loss.item()):
+                raise Diverged(trainer.current_epoch + 1, trainer.global_step)

@@ -1,0 +1,137 @@
+"""Image classification: cross entropy, top-1 and top-5, one result for each test image."""
+
+from collections.abc import Mapping, Sequence
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from lightning_modules.optimization import build_optimizer, build_schedule, init_he
+from lightning_modules.random_streams import stream_seed
+from lightning_modules.recipe import Recipe
+
+LOG_EVERY = 20  # steps between two points of the curve of the training loss
+SPLITS = {"train": (1,), "val": (1, 5), "test": (1, 5)}  # which top-k accuracies each split counts
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class ImageClassifier(pl.LightningModule):
+    """A net, trained by a recipe. Batches are (images (B, C, H, W) float32, labels (B,) int64).
+
+    Logs ``split/loss``, ``split/top1_acc`` and ``split/top5_acc`` (percent) each epoch. After ``trainer.test`` the
+    attributes ``top1_correct``, ``top5_correct`` and ``predicted`` (N,) hold the result for each test image, and
+    ``confusion`` (num_classes, num_classes) counts them: true class by row, predicted by column.
+    """
+
+    def __init__(self, net: nn.Module, recipe: Recipe, num_classes: int, memory_format: str, seed: int):
+        super().__init__()
+        if recipe.init == "he":
+            init_he(net, recipe.output_bias)
+        self.memory_format = MEMORY_FORMATS[memory_format]
+        self.net = net.to(memory_format=self.memory_format)
+        self.recipe = recipe
+        self.seed = seed
+        self.metrics = nn.ModuleDict({f"{split}_": _metrics(num_classes, ks) for split, ks in SPLITS.items()})
+        self.confusion_matrix = MulticlassConfusionMatrix(num_classes)
+        self._test_ranks: list[Tensor] = []
+        self._test_predicted: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images.contiguous(memory_format=self.memory_format))
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout draws from the global generator: a resumed run must draw what an uninterrupted one drew.
+        torch.manual_seed(stream_seed(self.seed, self.current_epoch, "dropout"))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        images, labels = batch
+        logits = self(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self._update("train", logits.detach(), labels, loss.detach())
+        if index % LOG_EVERY == 0:
+            self.log("train/step_loss", loss.detach(), logger=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        images, labels = batch
+        logits = self(images)
+        self._update("val", logits, labels, F.cross_entropy(logits, labels))
+
+    def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        images, labels = batch
+        logits = self(images)
+        self._update("test", logits, labels, F.cross_entropy(logits, labels))
+        self.confusion_matrix.update(logits, labels)
+        self._test_ranks.append(label_ranks(logits, labels))
+        self._test_predicted.append(logits.argmax(1))
+
+    def on_train_epoch_end(self) -> None:
+        self._log("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("val")
+
+    def on_test_epoch_start(self) -> None:
+        self._test_ranks, self._test_predicted = [], []
+        self.confusion_matrix.reset()
+
+    def on_test_epoch_end(self) -> None:
+        self._log("test")
+        ranks = torch.cat(self._test_ranks).cpu()
+        self.top1_correct, self.top5_correct = ranks < 1, ranks < 5
+        self.predicted = torch.cat(self._test_predicted).cpu()
+        self.confusion = self.confusion_matrix.compute().cpu()
+
+    def configure_optimizers(self) -> dict[str, object]:
+        optimizer = build_optimizer(self.recipe, self.net.parameters())
+        schedule = build_schedule(self.recipe, optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def split_metrics(self, split: str) -> MetricCollection:
+        return self.metrics[f"{split}_"]  # type: ignore[return-value]
+
+    def _update(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+        for metric in self.split_metrics(split).values():
+            if isinstance(metric, MeanMetric):
+                metric.update(loss, weight=len(labels))
+            else:
+                metric.update(logits, labels)
+
+    def _log(self, split: str) -> None:
+        metrics = self.split_metrics(split)
+        values = percent(metrics.compute())
+        metrics.reset()
+        self.log_dict({f"{split}/{name}": value for name, value in values.items()})
+
+
+def _metrics(num_classes: int, ks: Sequence[int]) -> MetricCollection:
+    collection: dict[str, Metric] = {"loss": MeanMetric()}
+    for k in ks:
+        collection[f"top{k}_acc"] = MulticlassAccuracy(
+            num_classes, top_k=min(k, num_classes), average="micro", validate_args=False
+        )
+    return MetricCollection(collection, compute_groups=False)  # type: ignore[arg-type]
+
+
+def percent(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Accuracies as percent, each with its error beside it."""
+    result = {}
+    for name, value in values.items():
+        if name.endswith("_acc"):
+            result[name] = 100 * float(value)
+            result[name.replace("_acc", "_err")] = 100 - 100 * float(value)
+        else:
+            result[name] = float(value)
+    return result
+
+
+def label_ranks(logits: Tensor, labels: Tensor) -> Tensor:
+    """(B,) how many classes score above the true one; among equal scores the lower class number comes first,
+    as in argmax, so that a net that says the same for all classes is right by chance, not always.
+    """
+    true = logits.gather(1, labels[:, None])
+    before = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
+    return ((logits > true) | ((logits == true) & before)).sum(1)

@@ -1,0 +1,85 @@
+"""Images that live in RAM as uint8: no worker processes, no decoding while training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lightning_modules.data.batches import Augment, Batches, Normalise
+from lightning_modules.errors import UserError
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Split:
+    images: Tensor  # (N, C, H, W) uint8
+    labels: Tensor  # (N,) int64
+
+    @classmethod
+    def of(cls, images: np.ndarray, labels: np.ndarray, size: int, limit: int | None) -> "Split":
+        """From (N, H, W) or (N, H, W, C) uint8 images, the first ``limit``, centred on zeros to ``size`` pixels.
+
+        Raises:
+            UserError: the images are larger than ``size``.
+        """
+        chosen = torch.from_numpy(np.array(images[:limit]))
+        chosen = chosen[:, None] if chosen.ndim == 3 else chosen.permute(0, 3, 1, 2)
+        height, width = chosen.shape[-2:]
+        if size < max(height, width):
+            raise UserError(
+                f"data.size={size}: the images have {width}x{height} pixels; choose {max(height, width)} or more"
+            )
+        top, left = (size - height) // 2, (size - width) // 2
+        padded = F.pad(chosen, (left, size - width - left, top, size - height - top))
+        return cls(padded.contiguous(), torch.from_numpy(labels[:limit].astype(np.int64)))
+
+
+class InMemoryImages(pl.LightningDataModule):
+    """Train, validation and test split of a data set in RAM.
+
+    Batches are (images (B, C, H, W) float32, labels (B,) int64).
+
+    Raises:
+        UserError: the batch is larger than the training split.
+    """
+
+    def __init__(
+        self,
+        train: Split,
+        val: Split,
+        test: Split,
+        classes: Sequence[str],
+        normalise: Normalise,
+        batch_size: int,
+        augment: Augment,
+        seed: int,
+    ):
+        super().__init__()
+        if batch_size > len(train.labels):
+            raise UserError(
+                f"recipe.batch_size={batch_size}: larger than the training split of {len(train.labels)} images"
+            )
+        self.classes = list(classes)
+        self.num_classes = len(classes)
+        self.in_channels = train.images.shape[1]
+        self.train_images = len(train.labels)
+        self.splits = {"train": train, "val": val, "test": test}
+        self._normalise, self._batch_size, self._augment, self._seed = normalise, batch_size, augment, seed
+
+    def train_dataloader(self) -> Batches:
+        return self._batches("train", self._batch_size, self._augment)
+
+    def val_dataloader(self) -> Batches:
+        return self._batches("val", EVALUATION_BATCH, None)
+
+    def test_dataloader(self) -> Batches:
+        return self._batches("test", EVALUATION_BATCH, None)
+
+    def _batches(self, name: str, batch_size: int, augment: Augment | None) -> Batches:
+        split = self.splits[name]
+        return Batches(split.images, split.labels, batch_size, self._normalise, self._seed, augment)

@@ -1,0 +1,44 @@
+"""The validation split: a stored list of training images, drawn once with a seed.
+
+It is stored, not only seeded, since a library may change what it draws from a seed. A new data set's is made by
+``store("name", draw(labels, images=6000, seed=0))``.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from lightning_modules.errors import CorruptFileError
+
+FOLDER = Path(__file__).parent / "splits"
+
+
+def draw(labels: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """(images,) sorted indices into ``labels``, equally many of each class."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    classes = np.unique(labels)
+    share, rest = divmod(images, len(classes))
+    if rest:
+        raise ValueError(f"{images} images cannot be shared equally by {len(classes)} classes")
+    chosen = [generator.permutation(np.flatnonzero(labels == label))[:share] for label in classes]
+    return np.sort(np.concatenate(chosen))
+
+
+def store(name: str, indices: np.ndarray) -> str:
+    """Writes the split, an index a line; returns the SHA-256 of the file."""
+    content = "".join(f"{index}\n" for index in indices)
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.txt").write_text(content, encoding="ascii")
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def read(name: str, sha256: str) -> np.ndarray:
+    """(images,) sorted indices of the validation images. Raises CorruptFileError when the stored file was changed."""
+    path = FOLDER / f"{name}.txt"
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise CorruptFileError(
+            f"lightning_modules/data/splits/{path.name} was changed (its SHA-256 differs); restore it"
+        )
+    return np.array(content.split(), dtype=np.int64)

@@ -1,0 +1,134 @@
+"""A table as data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.suite.assemble import assemble
+from experiments.suite.contract import load
+from experiments.suite.record import Record
+from tests.suite import records
+from tests.suite.records import made, row
+
+TOP1 = "test/top1_acc"
+
+
+def _table3(published: dict[str, list[Record]], here: dict[str, list[Record]], **notes: str) -> dict[str, Any]:
+    return assemble(load("table3"), "proxy", published, here, notes)
+
+
+def _full() -> dict[str, list[Record]]:
+    generator = np.random.default_rng(0)
+    levels = {"vanilla": 88.0, "simple_bypass": 90.0, "complex_bypass": 89.0}
+    return {name: row(name, [level] * 5, 200, generator) for name, level in levels.items()}
+
+
+def _cell(data: dict[str, Any], name: str, column: str) -> dict[str, Any]:
+    return next(row for row in data["rows"] if row["row"] == name)["cells"][column]
+
+
+def test_the_shape_that_is_promised() -> None:
+    data = _table3(_full(), {"vanilla": row("vanilla", [88.0])})
+    assert {"table", "title", "paper", "budget", "data", "rows", "claims", "notes"} <= set(data)
+    assert (data["table"], data["budget"]) == ("table3", "proxy")
+    assert data["paper"]["arxiv"] == "1602.07360"
+    assert data["paper_source"] == {"pointer": "squeezenet.table3_bypass", "printed_as": "Table 3", "verified": True}
+    assert data["data"] == "fashion_mnist, 216,000 training images seen"
+    assert [found["row"] for found in data["rows"]] == ["vanilla", "simple_bypass", "complex_bypass"]
+    for claim in data["claims"]:
+        assert {"id", "kind", "statement", "margin", "published", "here"} <= set(claim)
+        for side in ("published", "here"):
+            assert {"verdict", "estimate", "low", "high", "n", "p", "p_holm"} <= set(claim[side])
+    json.dumps(data, allow_nan=False)
+
+
+def test_cells() -> None:
+    published = _full()
+    data = _table3(published, {"vanilla": row("vanilla", [88.0])})
+    measured = _cell(data, "vanilla", TOP1)
+    values = [record.metrics[TOP1] for record in published["vanilla"]]
+    assert measured["paper"] == 57.5 and measured["printed"] == "57.5"
+    assert measured["published"]["mean"] == pytest.approx(np.mean(values))
+    assert measured["published"]["low"] < np.mean(values) < measured["published"]["high"]
+    assert measured["published"]["n"] == 5
+    assert measured["published"]["runs"][4] == "vanilla-fashion_mnist-none-proxy-0123456789/4"
+    assert measured["here"] == {
+        "mean": 88.0, "low": None, "high": None, "n": 1, "runs": ["vanilla-fashion_mnist-none-proxy-0123456789/0"],
+    }  # fmt: skip
+    assert measured["difference"] == pytest.approx(88.0 - np.mean(values))
+    computed = _cell(data, "simple_bypass", "params")
+    assert computed["paper"] is None and computed["here"] is None
+    assert {**computed["published"], "runs": len(computed["published"]["runs"])} == {
+        "mean": 1_248_424, "low": None, "high": None, "n": None, "runs": 5,
+    }  # fmt: skip
+
+
+def test_verdicts_of_table3() -> None:
+    verdicts = {claim["id"]: claim for claim in _table3(_full(), {})["claims"]}
+    assert verdicts["size-complex"]["published"]["verdict"] == "not replicated"
+    assert verdicts["size-vanilla"]["published"]["verdict"] == "replicated"
+    assert verdicts["simple-bypass-is-free"]["published"]["verdict"] == "replicated"
+    assert verdicts["simple-bypass-helps"]["here"]["verdict"] == "not run"
+    assert verdicts["simple-bypass-helps"]["paper"] == pytest.approx(2.9)
+    assert verdicts["size-complex"]["margin"] is None
+
+
+def test_nothing_has_run() -> None:
+    data = _table3({}, {})
+    assert data["data"] is None
+    assert all(found["note"] == "not run" for found in data["rows"])
+    assert {claim[side]["verdict"] for claim in data["claims"] for side in ("published", "here")} == {"not run"}
+
+
+def test_row_notes(tmp_path: Path) -> None:
+    rows = (
+        "{a: {label: A, paper: vanilla, note: a tale}, b: {label: B, paper: simple_bypass}, "
+        "z: {label: Z, paper: complex_bypass, implemented: false}}"
+    )
+    table = load("made", records.contract(tmp_path, rows=rows))
+    failed = made(9, status="failed", run_id="a-fashion_mnist-none-proxy-0123456789")
+    kept = [*row("a", [90.0, None, None]), failed]
+    data = assemble(table, "proxy", {"a": kept}, {}, {"a": "ran with recipe.lr=0.02"})
+    notes = {found["row"]: found["note"] for found in data["rows"]}
+    assert notes["a"] == (
+        "a tale; published: diverged (seeds 1, 2); published: failed (seed 9); ran with recipe.lr=0.02"
+    )
+    assert notes["b"] == "not run"
+    assert notes["z"] == "not implemented"
+    assert _cell(data, "z", TOP1)["paper"] == 58.8
+    assert _cell(data, "a", TOP1)["published"]["n"] == 1
+
+
+def test_records_that_disagree_are_told() -> None:
+    run_id = "vanilla-fashion_mnist-none-proxy-0123456789"
+    torn = [made(0, run_id=run_id), made(1, run_id=run_id, cost={"params": 5, "macs": 832_667_936})]
+    note = _table3({"vanilla": torn}, {})["rows"][0]["note"]
+    assert "the runs disagree on params: 5 and 1,248,424" in note
+    mixed = _table3({"vanilla": [made(0, run_id="one"), made(1, run_id="two")]}, {})["rows"][0]["note"]
+    assert "published: runs of 2 configurations, one, two" in mixed
+
+
+def test_a_computed_number_beside_the_paper_s_has_a_note(tmp_path: Path) -> None:
+    noted = _cell(_table3(_full(), {}), "complex_bypass", "model_mb")
+    assert "D06" in noted["note"]
+    assert "note" not in _cell(_table3(_full(), {}), "vanilla", "model_mb")
+    table = load("made", records.contract(tmp_path))
+    data = assemble(table, "proxy", {"c": [made(0)]}, {}, {})
+    assert _cell(data, "c", "model_mb")["note"] == "4.76 is not what the paper prints"
+
+
+def test_sides_on_different_data_are_told_apart() -> None:
+    other = Record({**made(0).result}, made(0).cost, {"data": {"name": "cifar10"}}, made(0).provenance)
+    data = _table3({"vanilla": [made(0)]}, {"vanilla": [other]})
+    assert data["data"] == (
+        "published: fashion_mnist, 216,000 training images seen; "
+        "this machine: cifar10, the recipe's own training length"
+    )
+
+
+def test_numbers_do_not_hang_on_the_last_bits() -> None:
+    data = _table3({"vanilla": row("vanilla", [0.1 + 0.2, 0.1 + 0.2, 0.1 + 0.2])}, {})
+    assert _cell(data, "vanilla", TOP1)["published"]["mean"] == 0.3

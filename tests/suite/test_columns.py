@@ -1,0 +1,74 @@
+"""What the columns read from a record and how they show it."""
+
+import numpy as np
+import pytest
+
+from experiments.suite.columns import column, printed_text
+from experiments.suite.paper import table
+from lightning_modules.errors import UserError
+from tests.suite.records import made
+
+
+def test_computed_columns_read_the_paper_s_scale() -> None:
+    record = made(0, cost={"params": 1_248_424, "macs": 832_667_936})
+    assert column("params").value(record) == 1_248_424
+    assert column("macs").value(record) == 832_667_936
+    assert column("model_mb").value(record) == pytest.approx(4.7624, abs=1e-4)
+    assert column("macs_m").value(record) == pytest.approx(832.667936)
+    assert column("params").value(made(0, cost={"macs": 1})) is None
+
+
+def test_computed_columns_of_a_diverged_run_are_known() -> None:
+    record = made(0, {"test/top1_acc": 10.0}, status="diverged")
+    assert column("params").value(record) == 1_248_424
+    assert column("test/top1_acc").value(record) is None
+
+
+def test_an_error_is_read_from_the_accuracy_and_back() -> None:
+    right = np.array([True, False, True, True])
+    record = made(0, {"test/top1_acc": 75.0}, per_example={"test/top1_acc": right})
+    error = column("test/top1_err")
+    assert (error.value(record), error.better, error.sign) == (25.0, "lower", -1)
+    values = error.per_example(record)
+    assert values is not None and values.tolist() == [0.0, 100.0, 0.0, 0.0]
+    assert column("test/top1_acc").value(made(0, {"test/top1_err": 25.0})) == 75.0
+
+
+def test_a_metric_that_is_no_number_is_no_value() -> None:
+    assert column("test/top1_acc").value(made(0, {"test/top1_acc": float("nan")})) is None
+    assert column("test/top1_acc").value(made(0, {"test/loss": 1.0})) is None
+
+
+def test_any_metric_can_be_a_column() -> None:
+    found = column("val/sharpness_err")
+    assert (found.better, found.kind, found.keys) == ("lower", "trained", ("sharpness_err",))
+    assert column("test/decode_ms").kind == "timed"
+    assert column("val/top1_acc").label == "Top-1 accuracy (validation)"
+
+
+@pytest.mark.parametrize("name", ["parms", "test/top1_ac", "tset/top1_acc", "top1_acc", "test/", "/"])
+def test_slips_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match="unknown column"):
+        column(name)
+
+
+def test_the_paper_s_key() -> None:
+    row = table("squeezenet.table3_bypass").row("vanilla")
+    assert column("test/top1_acc").printed(row) == "top1_acc"
+    assert column("params").printed(row) is None
+    assert column("macs_m").printed(table("shufflenet_v1.table5_mobilenet").row("1.0 MobileNet-224")) == "mflops"
+
+
+def test_a_median_is_taken_of_the_metric_s_values() -> None:
+    errors = np.array([1.0, 2.0, 9.0])
+    record = made(0, {"test/nme_median": 2.0}, per_example={"test/nme": errors})
+    found = column("test/nme_median")
+    values = found.per_example(record)
+    assert values is not None and found.statistic is not None
+    assert found.statistic(values[None]).tolist() == [2.0]
+
+
+def test_text() -> None:
+    assert column("params").text(1248424) == "1,248,424"
+    assert printed_text(15300) == "15,300"
+    assert printed_text(table("deep_compression.table1_summary").row("VGG-16")["ref_top1_err"]) == "31.50"

@@ -1,0 +1,170 @@
+"""Contracts: the real ones load, and every mistake in one is a single line that names the place."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.suite import contract, statements
+from experiments.suite.contract import load
+from lightning_modules.errors import UserError
+from tests.suite import records
+
+HEAD = "title: t\npaper: squeezenet.table3_bypass\nseeds: [0]\ncolumns: [params, test/top1_acc]\n"
+ROW = "{a: {label: Net A, paper: vanilla}}"
+
+
+@pytest.mark.parametrize("name", contract.names())
+def test_every_contract_loads_and_is_worded(name: str) -> None:
+    table = load(name)
+    for claim in table.claims:
+        assert statements.statement(table, claim)
+
+
+def test_table3() -> None:
+    table = load("squeezenet-bypass")
+    assert (table.name, table.seeds) == ("table3", (0, 1, 2, 3, 4))
+    assert [row.name for row in table.rows] == ["vanilla", "simple_bypass", "complex_bypass"]
+    assert [claim.kind for claim in table.claims] == ["ordering"] * 3 + ["exact"] * 4
+    assert table.row("complex_bypass").paper["model_mb"] == 7.7
+    assert table.row("complex_bypass").paper["params"] is None
+    assert "D06" in table.row("complex_bypass").cell_notes["model_mb"]
+    assert any("D10" in note for note in table.notes) and any("D02" in note for note in table.notes)
+    assert statements.statement(table, table.claims[0]) == (
+        "Top-1 accuracy: SqueezeNet + simple bypass above Vanilla SqueezeNet"
+    )
+    assert statements.statement(table, table.claims[-1]) == (
+        "Model size: SqueezeNet + complex bypass as printed, 7.7 MB"
+    )
+
+
+def test_names_are_in_a_reader_s_order(tmp_path: Path) -> None:
+    (tmp_path / "table").mkdir()
+    for name in ("table10", "figure1", "table2", "table1"):
+        (tmp_path / "table" / f"{name}.yaml").touch()
+    assert contract.names(tmp_path) == ["figure1", "table1", "table2", "table10"]
+
+
+def test_a_table_that_does_not_exist() -> None:
+    with pytest.raises(UserError, match="unknown table 'tabel3', did you mean table3"):
+        load("tabel3")
+    with pytest.raises(UserError, match="unknown table"):
+        load("../table/table3")
+
+
+def test_a_row_of_the_paper_that_we_do_not_have(tmp_path: Path) -> None:
+    rows = "{a: {label: Net A, paper: vanilla}, z: {label: Net Z, paper: complex_bypass, implemented: false}}"
+    table = load("made", records.contract(tmp_path, rows=rows))
+    assert not table.row("z").implemented
+    assert table.row("z").paper["test/top1_acc"] == 58.8
+
+
+def test_a_row_from_another_table_and_from_a_column_of_it(tmp_path: Path) -> None:
+    rows = (
+        "{a: {label: g3, paper: 1.0, paper_table: shufflenet_v1.table2_groups, fields: {test/top1_err: g3}}, "
+        "b: {label: ours}}"
+    )
+    table = load("made", records.contract(tmp_path, rows=rows))
+    assert table.row("a").paper["test/top1_err"] == 32.6
+    assert table.row("a").source.printed_as == "Table 2"
+    assert set(table.row("b").paper.values()) == {None}
+
+
+CLAIM = "{{id: x, kind: {}, metric: test/top1_acc, {}}}"
+ORDER = "better: a, worse: b"
+CLAIMS = [
+    ("[{kind: exact}]", "claims.0: no id, add one"),
+    ("[" + CLAIM.format("ordring", ORDER) + "]", "claims.x: unknown kind 'ordring', did you mean ordering?"),
+    ("[" + CLAIM.format("ordering", ORDER) + "]", "claims.x: no margin, add one"),
+    ("[" + CLAIM.format("ordering", ORDER + ", margin: -1") + "]", "claims.x.margin: is -1, write a number, 0 or more"),
+    ("[" + CLAIM.format("ordering", ORDER + ", margin: yes") + "]", "claims.x.margin: is True"),
+    ("[" + CLAIM.format("ordering", ORDER + ", margin: .nan") + "]", "claims.x.margin: is nan"),
+    ("[" + CLAIM.format("equivalent", "row: a, to: b, margin: 0") + "]", "write a number, more than 0"),
+    ("[" + CLAIM.format("ordering", "better: a, worse: bb, margin: 0") + "]", "claims.x.worse: unknown row 'bb'"),
+    ("[" + CLAIM.format("ordering", "better: a, worse: a, margin: 0") + "]", "claims.x: names one row twice"),
+    (
+        "[" + CLAIM.format("ordering", "better: a, worst: b, margin: 0") + "]",
+        "unknown key 'worst', did you mean worse?",
+    ),
+    ("[" + CLAIM.format("ordering", "better: a, worse: z, margin: 0") + "]", "row 'z' is not implemented"),
+    ("[{id: x, kind: exact, metric: parms, row: a, equals: b}]", "unknown column 'parms', did you mean params?"),
+    ("[{id: x, kind: exact, metric: params, row: a, equals: paper}]", "the paper prints no params for row 'a'"),
+    ("[{id: x, kind: exact, metric: params, row: a, equals: paaper}]", "did you mean paper?"),
+    ("[{id: x, kind: exact, metric: test/top1_acc, row: a, equals: b}]", "an exact claim needs a computed column"),
+    (
+        "[{id: x, kind: exact, metric: params, row: a, equals: b}, "
+        "{id: x, kind: exact, metric: params, row: b, equals: a}]",
+        "the id 'x' is used twice",
+    ),
+    ("[" + CLAIM.format("trend", "rows: [a, b], direction: increasing, margin: 0") + "]", "at least 3 rows"),
+    ("[" + CLAIM.format("trend", "rows: [a, b, c], direction: up, margin: 0") + "]", "unknown direction 'up'"),
+    ("[" + CLAIM.format("ratio", "row: a, over: b, margin: 1") + "]", "less than 1"),
+    ("[{id: x, kind: delta, metric: model_mb, row: a, minus: b, margin: 0}]", "its difference has no sign"),
+    ("[3]", "claims.0: is 3, write a mapping"),
+    ("3", "claims: is 3, write a list"),
+]
+
+
+@pytest.mark.parametrize(("claims", "message"), CLAIMS)
+def test_mistakes_in_claims(claims: str, message: str, tmp_path: Path) -> None:
+    rows = (
+        "{a: {label: A, paper: vanilla}, b: {label: B, paper: simple_bypass}, c: {label: C, paper: complex_bypass}, "
+        "z: {label: Z, implemented: false}}"
+    )
+    _fails(records.contract(tmp_path, claims, rows), message)
+
+
+ROWS = [
+    (
+        "{a: {label: A, paper: vanila}}",
+        "rows.a.paper: squeezenet.table3_bypass: unknown row 'vanila', did you mean vanilla?",
+    ),
+    ("{a: {paper: vanilla}}", "rows.a: no label, add one"),
+    ("{a: {label: '', paper: vanilla}}", "rows.a.label: is '', write a text"),
+    ("{a: {label: A, papper: vanilla}}", "rows.a: unknown key 'papper', did you mean paper?"),
+    ("{a: {label: A, fields: {test/top1_ac: g3}}}", "rows.a.fields: unknown key 'test/top1_ac', did you mean"),
+    (
+        "{a: {label: A, paper: vanilla, fields: {params: top1}}}",
+        "rows.a.paper: squeezenet.table3_bypass: unknown field",
+    ),
+    ("{a: {label: A, implemented: maybe}}", "rows.a.implemented: is 'maybe', write true or false"),
+    ("{a: {label: A, note: {see: D99}}}", "rows.a.note.see: unknown discrepancy 'D99'"),
+    ("{a: {label: A, cell_notes: {macs: x}}}", "rows.a.cell_notes: unknown key 'macs'"),
+    ("{d: {label: D}}", "add it or say implemented: false"),
+    ("{8: {label: D}}", "rows: the key 8 is no text"),
+    ("{}", "rows: is empty"),
+    ("[a]", "rows: is ['a'], write a mapping"),
+    ("{a: {label: A}, a: {label: B}}", "'a' is written twice"),
+]
+
+
+@pytest.mark.parametrize(("rows", "message"), ROWS)
+def test_mistakes_in_rows(rows: str, message: str, tmp_path: Path) -> None:
+    _fails(records.contract(tmp_path, rows=rows), message)
+
+
+HEADS = [
+    (HEAD.replace("title: t", "titel: t"), "unknown key 'titel', did you mean title?"),
+    (HEAD.replace("title: t\n", ""), "no title, add one"),
+    (HEAD.replace("table3_bypass", "table3_bypas"), "paper: squeezenet.table3_bypas: unknown table of"),
+    (HEAD.replace("params", "parms"), "columns: unknown column 'parms', did you mean params?"),
+    (HEAD.replace("params", "test/top1_acc"), "columns: name each column once"),
+    (HEAD.replace("[0]", "[0, 0]"), "seeds: is [0, 0], write different whole numbers"),
+    (HEAD.replace("[0]", "[]"), "seeds: is []"),
+    (HEAD.replace("[0]", "[true]"), "seeds: is [True]"),
+    (HEAD + "notes: [{}]\n", "notes.0: is empty"),
+    (HEAD + "aliases: [made]\n", "'made' already means made, choose another"),
+    (HEAD + "title: again\n", "'title' is written twice"),
+]
+
+
+@pytest.mark.parametrize(("head", "message"), HEADS)
+def test_mistakes_at_the_top(head: str, message: str, tmp_path: Path) -> None:
+    _fails(records.contract(tmp_path, rows=ROW, head=head), message)
+
+
+def _fails(conf: Path, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load("made", conf)
+    text = str(caught.value)
+    assert message in text
+    assert "made.yaml" in text and "\n" not in text
