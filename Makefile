@@ -23,7 +23,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
 
-.PHONY: help setup list plan tables verify publish sync browse check test test-full clean-venv
+.PHONY: table3 squeezenet-bypass help setup list plan tables verify publish sync browse check test test-full clean-venv
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9 -]*:.*## / {sub(/:.*/, "", $$1); printf "  %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,9 +63,11 @@ check: $(DEV) ## Lint, format, types, import rules: seconds
 	@$(PY) -m pytest -q tests/test_rules.py
 
 test: $(DEV) ## The tests, whole commands at the smoke budget included: at most 10 minutes on two cores
+	@$(PY) -m experiments.fetch
 	@$(PY) -m pytest -m "not slow"
 
 test-full: $(DEV) ## All tests, the slow ones too
+	@$(PY) -m experiments.fetch
 	@$(PY) -m pytest
 
 clean-venv: ## Remove .venv

@@ -18,6 +18,7 @@ from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import DEFAULT_BUDGET, Request, render, write_local
 from experiments.suite.store import Busy
 from experiments.suite.verb import parse
+from lightning_modules.errors import UserError
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jobs": 0}
 
@@ -25,12 +26,12 @@ OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jo
 def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
-    jobs = own["jobs"] or provenance.cores()
+    jobs = worker_count(own["jobs"])
     if own["fresh"]:
         _forget(request.planned())
     missing = [run for run in request.planned() if run.to_do]
     print_line(outlook(request, missing, jobs))
-    failures = []
+    failures = {}
     if missing:
         _show_published(request)
         failures = Pool(_longest_first(missing), jobs, tags=[request.table.name]).run()
@@ -43,9 +44,18 @@ def main(arguments: list[str]) -> int:
         _log(data)
     for line in problems:
         print_line(f"warning: {line}")
-    for line in failures:
-        print_line(f"failed: {line}")
+    for (reason, _), names in failures.items():
+        print_line(f"failed: {', '.join(names)}: {reason}")
+    if failures and all(code == cli.USER_ERROR for _, code in failures):
+        return cli.USER_ERROR
     return 1 if failures else 0
+
+
+def worker_count(jobs: int) -> int:
+    """How many runs go side by side: ``jobs``, or one for each core where it is 0."""
+    if jobs < 0:
+        raise UserError(f"jobs={jobs}: how many runs go side by side; 0 means one for each core")
+    return jobs or provenance.cores()
 
 
 def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from lightning_modules.optimization import build_optimizer, build_schedule, init_he
+from lightning_modules.optimization import build_optimizer, build_schedule, set_output_bias
 from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
 
@@ -28,8 +28,8 @@ class ImageClassifier(pl.LightningModule):
 
     def __init__(self, net: nn.Module, recipe: Recipe, num_classes: int, memory_format: str, seed: int):
         super().__init__()
-        if recipe.init == "he":
-            init_he(net, recipe.output_bias)
+        if recipe.output_bias is not None:
+            set_output_bias(net, recipe.output_bias)
         self.memory_format = MEMORY_FORMATS[memory_format]
         self.net = net.to(memory_format=self.memory_format)
         self.recipe = recipe

@@ -35,18 +35,12 @@ def rate(schedule: str, step: int, steps: int, warmup_steps: int) -> float:
     return 1.0
 
 
-def init_he(net: nn.Module, output_bias: float) -> None:
-    """He et al., 2015, arXiv:1502.01852: weights uniform with variance 2 / fan_in, biases zero.
+def set_output_bias(net: nn.Module, bias: float) -> None:
+    """Gives every class the same bias in the output layer (the net's last linear or convolutional one).
 
-    The output layer starts with small weights, as in SqueezeNet's released files (normal, deviation 0.01), and with
-    ``output_bias`` for every class. Equal biases cancel in softmax; behind SqueezeNet's last ReLU they keep every
-    class alive at the start.
+    Equal biases cancel in softmax, so most nets do not notice. SqueezeNet has a ReLU behind its last layer: a class
+    whose score starts below zero gets no gradient and may never learn; a positive bias starts all classes above it.
     """
-    layers = [module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-    for layer in layers:
-        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    nn.init.normal_(layers[-1].weight, std=0.01)
-    if layers[-1].bias is not None:
-        nn.init.constant_(layers[-1].bias, output_bias)
+    output = [module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear))][-1]
+    if output.bias is not None:
+        nn.init.constant_(output.bias, bias)

@@ -9,7 +9,6 @@ from lightning_modules.errors import UserError, check_choice
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
-INITS = ("authors", "he")
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,12 @@ class Recipe:
     warmup: float  # share of all steps in which the rate rises linearly from zero
     clip_norm: float | None  # largest norm of the gradient
     label_smoothing: float
-    init: str  # authors: the net's own; he: He et al., arXiv:1502.01852
-    output_bias: float  # of every class at the start, with init he
+    output_bias: float | None  # of every class at the start; None: as the net's authors have it
     augment: Mapping[str, Any]
 
     def __post_init__(self):
         check_choice("recipe.optimizer", self.optimizer, OPTIMIZERS)
         check_choice("recipe.schedule", self.schedule, SCHEDULES)
-        check_choice("recipe.init", self.init, INITS)
         _check_range("lr", self.lr, above=0)
         _check_range("images_seen", self.images_seen, above=0)
         _check_range("batch_size", self.batch_size, above=0)

@@ -75,14 +75,15 @@ def explain(error: Exception) -> str:
             return f"{str(missing).removesuffix('.yaml').replace('/', '=', 1)}: {_hint(Path(missing).stem, options)}"
         parent, key = getattr(link, "parent_node", None), getattr(link, "full_key", None)
         if parent is not None and key and "not in struct" in str(link):
-            return f"{key}: no such field; {_hint(key.rsplit('.', 1)[-1], [str(name) for name in parent])}"
+            group, _, name = str(key).rpartition(".")
+            return f"{key}: no such field; {_hint(name, [str(sibling) for sibling in parent], f'{group}.')}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) if lines else type(error).__name__
 
 
-def _hint(name: str, options: Sequence[str]) -> str:
+def _hint(name: str, options: Sequence[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(name, options, n=1)
-    return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(sorted(options))}"
+    return f"did you mean {prefix.lstrip('.')}{close[0]}?" if close else f"choose one of {', '.join(sorted(options))}"
 
 
 @cache

@@ -13,7 +13,7 @@ import yaml
 from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError
 
-TOP = {"task": str, "seed": int, "tags": list}
+TOP = {"task": str, "seed": int, "tags": list, "proxy_images": int}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "fields"}
 
 
@@ -54,7 +54,7 @@ def _check(values: dict[str, Any], model: Mapping[str, Any], where: str) -> None
         wanted = model[name]
         if isinstance(wanted, dict) and isinstance(value, dict):
             _check(value, wanted, path)
-        elif wanted is not None:
+        elif wanted is not None and not str(wanted).startswith("${"):  # a reference has the type of what it means
             values[name] = _typed(value, type(wanted), path)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from experiments.suite.cli import BUSY
+from experiments.suite.cli import BUSY, USER_ERROR
 from experiments.suite.files import write_text
 from experiments.suite.paths import ROOT, shown
 from experiments.suite.plan import PlannedRun, minutes_left
@@ -22,15 +22,15 @@ GRACE_S = 8.0  # what a run that is asked to stop gets to close its files
 
 @dataclass
 class Pool:
-    """Runs ``planned`` on ``jobs`` processes. ``failures`` has a line for each run that ended without a result."""
+    """Runs ``planned`` on ``jobs`` processes. ``failures``: what went wrong, and the exit code and runs of each."""
 
     planned: Sequence[PlannedRun]
     jobs: int
     tags: Sequence[str]
-    failures: list[str] = field(default_factory=list)
+    failures: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
-    def run(self) -> list[str]:
+    def run(self) -> dict[tuple[str, int], list[str]]:
         waiting = [(item, 0.0) for item in self.planned]
         try:
             with View(total=len(waiting)) as view:
@@ -83,18 +83,19 @@ class Pool:
         try:
             record = item.run.record() if code == 0 else None
         except CorruptFileError as error:
-            return self._failed(name, str(error))
+            return self._failed(name, str(error), code)
         if record is None:
-            return self._failed(name, f"{last_line(item)} (exit {code}; {shown(item.run.log_path)})")
+            log = "" if code == USER_ERROR else f" (exit {code}; {shown(item.run.log_path)})"
+            return self._failed(name, last_line(item) + log, code)
         if record.status == "diverged":
             return f"{name}: diverged at epoch {record.metrics.get('train/diverged_epoch')}"
         return (
             f"{name}: test error {record.metrics['test/top1_err']:.2f} % after {duration(record.provenance['wall_s'])}"
         )
 
-    def _failed(self, name: str, reason: str) -> str:
-        self.failures.append(f"{name}: {reason}")
-        return f"{name}: failed: {reason}"
+    def _failed(self, name: str, reason: str, code: int) -> str:
+        self.failures.setdefault((reason, code), []).append(name)
+        return f"{name}: failed"
 
     def _tell_rest(self, view: View, waiting: Sequence[PlannedRun]) -> None:
         minutes = minutes_left(waiting, self.jobs)

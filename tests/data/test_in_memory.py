@@ -1,0 +1,90 @@
+"""Splits in RAM."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_modules.data.batches import Augment, Normalise
+from lightning_modules.data.in_memory import EVALUATION_BATCH, InMemoryImages, Split
+from lightning_modules.errors import UserError
+
+
+def grey(images: int, height: int = 4, width: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 256, (images, height, width), dtype=np.uint8)
+
+
+def module(train: int, val: int = 3, test: int = 3, batch_size: int = 4) -> InMemoryImages:
+    made = [Split.of(grey(count), np.arange(count) % 2, 4, None) for count in (train, val, test)]
+    return InMemoryImages(*made, ["cat", "dog"], Normalise((0.0,), (1 / 255,)), batch_size, Augment(1, True), seed=0)
+
+
+def test_grey_images_get_a_channel() -> None:
+    images = grey(5)
+    found = Split.of(images, np.arange(5, dtype=np.uint8), 4, None)
+    assert (found.images.dtype, found.labels.dtype) == (torch.uint8, torch.int64)
+    np.testing.assert_array_equal(found.images.numpy(), images[:, None])
+    assert found.labels.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_channels_of_colour_images_come_first() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    found = Split.of(images, np.zeros(3), 5, None).images
+    assert found.shape == (3, 3, 5, 5)
+    for channel in range(3):
+        np.testing.assert_array_equal(found[:, channel, :4].numpy(), images[..., channel])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size", "top", "left"), [(4, 4, 8, 2, 2), (4, 3, 7, 1, 2), (4, 4, 5, 0, 0)]
+)
+def test_images_are_centred_on_zeros(height: int, width: int, size: int, top: int, left: int) -> None:
+    images = grey(2, height, width)
+    found = Split.of(images, np.zeros(2), size, None).images.numpy()
+    expected = np.zeros((2, 1, size, size), dtype=np.uint8)
+    expected[:, 0, top : top + height, left : left + width] = images
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_limit_takes_the_first() -> None:
+    images = grey(5)
+    found = Split.of(images, np.arange(5), 4, 2)
+    np.testing.assert_array_equal(found.images[:, 0].numpy(), images[:2])
+    assert found.labels.tolist() == [0, 1]
+    assert len(Split.of(images, np.arange(5), 4, 9).labels) == 5
+
+
+def test_the_source_is_copied() -> None:
+    images, labels = grey(3), np.arange(3)
+    found = Split.of(images, labels, 4, None)
+    found.images.zero_()
+    found.labels.zero_()
+    assert images.all()
+    assert labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 4), (4, 6)])
+def test_images_larger_than_the_input(height: int, width: int) -> None:
+    with pytest.raises(UserError, match=rf"data\.size=5: the images have {width}x{height} pixels; choose 6 or more"):
+        Split.of(grey(2, height, width), np.zeros(2), 5, None)
+
+
+def test_a_batch_larger_than_the_training_split() -> None:
+    with pytest.raises(UserError, match=r"recipe\.batch_size=9: larger than the training split of 8 images"):
+        module(8, batch_size=9)
+    assert len(module(8, batch_size=8).train_dataloader()) == 1
+
+
+def test_what_it_says_of_itself() -> None:
+    data = module(10)
+    assert (data.num_classes, data.classes, data.in_channels, data.train_images) == (2, ["cat", "dog"], 1, 10)
+
+
+def test_training_is_shuffled_and_evaluation_is_not() -> None:
+    data = module(train=10, val=EVALUATION_BATCH + 1, test=7)
+    assert [len(labels) for _, labels in data.train_dataloader()] == [4, 4]
+    assert [len(labels) for _, labels in data.val_dataloader()] == [EVALUATION_BATCH, 1]
+    for name, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
+        found = torch.cat([images for images, _ in loader]).round().to(torch.uint8)
+        assert torch.equal(found, data.splits[name].images)
+    first = next(iter(data.train_dataloader()))[0].round().to(torch.uint8)
+    assert not torch.equal(first, data.splits["train"].images[:4])

@@ -1,0 +1,111 @@
+"""Nets from configurations."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from experiments.suite.paths import CONF, ROOT
+from lightning_modules import nets
+from lightning_modules.errors import UserError
+from lightning_modules.nets.build import build_net
+from lightning_modules.nets.squeezenet import SqueezeNet
+
+
+def conf(group: str, name: str) -> dict[str, Any]:
+    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+ARCHS = sorted(path.stem for path in (CONF / "arch").glob("*.yaml"))
+DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("arch", ARCHS)
+def test_every_architecture_builds_at_the_size_of_every_data_set(arch: str, data: str) -> None:
+    found = conf("data", data)
+    with torch.device("meta"):
+        net = build_net(conf("arch", arch), found["num_classes"], found["channels"]).eval()
+        logits = net(torch.zeros(2, found["channels"], found["size"], found["size"]))
+    assert logits.shape == (2, found["num_classes"])
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_the_arguments_reach_the_net(arch: str) -> None:
+    with torch.device("meta"):
+        plain = build_net(conf("arch", arch), 10, 1)
+        other = build_net(conf("arch", arch), 12, 3)
+    assert sum(p.numel() for p in plain.parameters()) < sum(p.numel() for p in other.parameters())
+
+
+def test_a_field_of_the_configuration_is_an_argument_of_the_class() -> None:
+    with torch.device("meta"):
+        net = build_net({**conf("arch", "squeezenet"), "bypass": "complex", "version": "1.1"}, 1000, 3)
+        expected = SqueezeNet("1.1", "complex")
+    assert {name: p.shape for name, p in net.named_parameters()} == {
+        name: p.shape for name, p in expected.named_parameters()
+    }
+
+
+@pytest.mark.parametrize(("wrong", "hint"), [("SqueezNet", "did you mean SqueezeNet"), ("Zzz", "choose one of ")])
+def test_an_unknown_class(wrong: str, hint: str) -> None:
+    with pytest.raises(UserError, match=hint) as raised:
+        build_net({"net": wrong}, 10, 1)
+    assert f"arch.net={wrong}" in str(raised.value)
+    assert "SqueezeNet" in str(raised.value)
+
+
+def test_an_unknown_argument() -> None:
+    with pytest.raises(UserError, match=r"arch\.bypas: SqueezeNet has no such argument; it has version, bypass"):
+        build_net({"net": "SqueezeNet", "bypas": "simple"}, 10, 1)
+
+
+def test_a_refused_value_names_its_field() -> None:
+    with pytest.raises(UserError, match=r"arch\.bypass=round: choose one of none, simple, complex"):
+        build_net({"net": "SqueezeNet", "bypass": "round"}, 10, 1)
+
+
+def test_only_nets_are_offered() -> None:
+    """A net's parts (a fire module, a bypass) are no architectures."""
+    for name in nets.classes():
+        with torch.device("meta"):
+            build_net({"net": name}, 10, 3)
+
+
+def test_a_name_that_is_no_net() -> None:
+    with pytest.raises(AttributeError, match="Zzz"):
+        _ = nets.Zzz
+
+
+def fresh(code: str, path: Path | None = None) -> list[str]:
+    """What a new process prints, by lines."""
+    lines = f"import sys\n{code}"
+    answer = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, capture_output=True, text=True, check=True)
+    return answer.stdout.split()
+
+
+def test_a_net_is_imported_when_it_is_asked_for_and_no_other() -> None:
+    listed = "print(*sorted(name for name in sys.modules if name.startswith('lightning_modules.nets.')))"
+    found = fresh(
+        "import lightning_modules.nets\n"
+        f"{listed}\nprint('torch' in sys.modules)\n"
+        f"from lightning_modules.nets import SqueezeNet\nprint(SqueezeNet.__name__)\n{listed}"
+    )
+    assert found == ["False", "SqueezeNet", "lightning_modules.nets.squeezenet"]
+
+
+def test_a_second_net_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "__init__.py").write_text(Path(nets.__file__ or "").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "one.py").write_text("from torch import nn\n\n\nclass One(nn.Module):\n    pass\n", encoding="utf-8")
+    (tmp_path / "two.py").write_text("import nn\n\n\nclass Two(nn.Module):\n    pass\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path.parent)
+    package = __import__(tmp_path.name)
+    assert package.classes() == {"One": "one", "Two": "two"}
+    assert package.One.__name__ == "One"
+    assert f"{tmp_path.name}.two" not in sys.modules
+    with pytest.raises(ModuleNotFoundError):
+        _ = package.Two

@@ -1,0 +1,215 @@
+"""What is measured, against a computation by hand."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lightning_modules.classifier import ImageClassifier, label_ranks, percent
+from lightning_modules.errors import UserError
+from tests import tiny
+
+CLASSES = 8
+
+
+class Echo(nn.Module):
+    """Its input is its answer, so that a test chooses the logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+def tested(logits: Tensor, labels: Tensor, sizes: list[int]) -> tuple[ImageClassifier, dict[str, float]]:
+    """The module after a test on these logits (N, CLASSES), in batches of these sizes."""
+    module = ImageClassifier(Echo(), tiny.recipe(), CLASSES, "contiguous", seed=0)
+    trainer = pl.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False,
+    )  # fmt: skip
+    batches = list(zip(logits[:, :, None, None].split(sizes), labels.split(sizes), strict=True))
+    found = trainer.test(module, dataloaders=batches, verbose=False)[0]
+    return module, {name: float(value) for name, value in found.items()}
+
+
+def drawn(images: int = 50, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(images, CLASSES, generator=generator), torch.randint(CLASSES, (images,), generator=generator)
+
+
+def ranks_by_hand(logits: Tensor, labels: Tensor) -> list[int]:
+    """A class comes earlier when its score is higher or, at the same score, its number lower."""
+    found = []
+    for scores, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        order = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
+        found.append(order.index(label))
+    return found
+
+
+# Ranks
+
+
+def test_ranks() -> None:
+    logits = torch.tensor([[0.1, 0.7, 0.2], [0.1, 0.7, 0.2], [0.1, 0.7, 0.2]])
+    assert label_ranks(logits, torch.tensor([0, 1, 2])).tolist() == [2, 0, 1]
+
+
+def test_ties_go_to_the_lower_class_as_in_argmax() -> None:
+    labels = torch.arange(4)
+    assert label_ranks(torch.zeros(4, 4), labels).tolist() == [0, 1, 2, 3]
+    logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]]).repeat(4, 1)
+    assert label_ranks(logits, labels).tolist() == [2, 0, 1, 3]
+
+
+@pytest.mark.parametrize("levels", [2, 4, 1000])
+def test_ranks_with_many_ties_by_hand(levels: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randint(levels, (200, CLASSES), generator=generator).float()
+    labels = torch.randint(CLASSES, (200,), generator=generator)
+    ranks = label_ranks(logits, labels)
+    assert ranks.tolist() == ranks_by_hand(logits, labels)
+    assert torch.equal(ranks == 0, logits.argmax(1) == labels)
+
+
+def test_a_net_that_says_nothing_is_right_by_chance() -> None:
+    labels = torch.arange(1000) % 10
+    assert float((label_ranks(torch.zeros(1000, 10), labels) < 1).float().mean()) == pytest.approx(0.1)
+
+
+def test_a_net_that_says_no_number_is_never_right() -> None:
+    logits = torch.full((10, 10), float("nan"))
+    assert not (label_ranks(logits, torch.arange(10)) < 5).any()
+
+
+# Metrics
+
+
+@pytest.mark.parametrize("sizes", [[50], [20, 20, 10], [49, 1]])
+def test_the_metrics_of_a_test_by_hand(sizes: list[int]) -> None:
+    logits, labels = drawn()
+    module, found = tested(logits, labels, sizes)
+    ranks = np.array(ranks_by_hand(logits, labels))
+    shifted = logits.double().numpy() - logits.double().numpy().max(1, keepdims=True)
+    log_share = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    loss = -log_share[np.arange(50), labels.numpy()].mean()
+    assert set(found) == {"test/loss", "test/top1_acc", "test/top1_err", "test/top5_acc", "test/top5_err"}
+    assert found["test/loss"] == pytest.approx(loss, rel=1e-5)
+    assert found["test/top1_acc"] == pytest.approx(100 * (ranks < 1).mean(), abs=1e-4)
+    assert found["test/top5_acc"] == pytest.approx(100 * (ranks < 5).mean(), abs=1e-4)
+    assert found["test/top1_err"] == pytest.approx(100 - found["test/top1_acc"], abs=1e-4)
+    assert found["test/top5_err"] == pytest.approx(100 - found["test/top5_acc"], abs=1e-4)
+    assert 0 < found["test/top1_acc"] < found["test/top5_acc"] < 100
+    np.testing.assert_array_equal(module.top1_correct.numpy(), ranks < 1)
+    np.testing.assert_array_equal(module.top5_correct.numpy(), ranks < 5)
+    assert torch.equal(module.predicted, logits.argmax(1))
+
+
+def test_the_confusion_matrix_has_the_true_class_by_row() -> None:
+    logits, labels = drawn()
+    module, _ = tested(logits, labels, [30, 20])
+    expected = np.zeros((CLASSES, CLASSES), dtype=int)
+    for true, predicted in zip(labels.tolist(), logits.argmax(1).tolist(), strict=True):
+        expected[true, predicted] += 1
+    np.testing.assert_array_equal(module.confusion.numpy(), expected)
+
+
+def test_each_number_agrees_with_the_images_it_counts_where_scores_are_equal() -> None:
+    """SqueezeNet ends in a ReLU: many classes score exactly zero."""
+    logits, labels = drawn(400)
+    module, found = tested(torch.relu(logits - 0.8), labels, [200, 200])
+    assert found["test/top1_acc"] == pytest.approx(100 * float(module.top1_correct.float().mean()), abs=1e-4)
+    assert found["test/top5_acc"] == pytest.approx(100 * float(module.top5_correct.float().mean()), abs=1e-4)
+
+
+def test_a_second_test_starts_from_nothing() -> None:
+    logits, labels = drawn()
+    module, first = tested(logits, labels, [50])
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False,
+                         enable_model_summary=False)  # fmt: skip
+    again = trainer.test(module, dataloaders=[(logits[:, :, None, None], labels)], verbose=False)[0]
+    assert again == pytest.approx(first)
+    assert len(module.top1_correct) == 50
+    assert int(module.confusion.sum()) == 50
+
+
+def test_percent() -> None:
+    found = percent({"loss": torch.tensor(0.5), "top1_acc": torch.tensor(0.25), "top5_acc": torch.tensor(1.0)})
+    assert found == {"loss": 0.5, "top1_acc": 25.0, "top1_err": 75.0, "top5_acc": 100.0, "top5_err": 0.0}
+
+
+# Training
+
+
+def test_label_smoothing_is_for_training_alone() -> None:
+    logits, labels = drawn()
+    images = logits[:, :, None, None]
+    module = ImageClassifier(Echo(), tiny.recipe(label_smoothing=0.2), CLASSES, "contiguous", seed=0)
+    trained = module.training_step((images, labels), 1)
+    shares = F.log_softmax(logits.double(), 1)
+    wanted = torch.full((50, CLASSES), 0.2 / CLASSES, dtype=torch.float64)
+    wanted[torch.arange(50), labels] += 0.8
+    assert float(trained) == pytest.approx(float(-(wanted * shares).sum(1).mean()), rel=1e-5)
+    module.validation_step((images, labels), 0)
+    plain = float(module.split_metrics("val")["loss"].compute())
+    assert plain == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-6)
+    assert plain != pytest.approx(float(trained), rel=1e-3)
+
+
+def dropped(monkeypatch: pytest.MonkeyPatch, seed: int, epoch: int) -> list[float]:
+    module = ImageClassifier(nn.Dropout(0.5), tiny.recipe(output_bias=None), CLASSES, "contiguous", seed)
+    monkeypatch.setattr(ImageClassifier, "current_epoch", epoch)
+    module.train().on_train_epoch_start()
+    return torch.cat([module(torch.ones(2, 20, 1, 1)) for _ in range(3)]).flatten().tolist()
+
+
+def test_dropout_is_a_function_of_seed_and_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn_masks = {(seed, epoch): dropped(monkeypatch, seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)}
+    torch.manual_seed(123)
+    for (seed, epoch), mask in drawn_masks.items():
+        assert dropped(monkeypatch, seed, epoch) == mask
+    assert len({tuple(mask) for mask in drawn_masks.values()}) == 6
+    assert 0.0 in drawn_masks[0, 0]
+
+
+def test_the_output_bias_of_the_recipe() -> None:
+    torch.manual_seed(0)
+    as_made = tiny.Net().output.bias.detach().clone()
+    left: Any = tiny.module(0, output_bias=None).net
+    assert torch.equal(left.output.bias.detach(), as_made)
+    changed: Any = tiny.module(0, output_bias=0.5).net
+    assert changed.output.bias.tolist() == [0.5] * tiny.CLASSES
+
+
+def test_the_memory_format_is_the_nets_and_the_images() -> None:
+    images = torch.randn(2, 1, 8, 8)
+    answers = []
+    for memory_format in ("contiguous", "channels_last"):
+        torch.manual_seed(0)
+        module = ImageClassifier(tiny.Net(), tiny.recipe(), tiny.CLASSES, memory_format, 0).eval()
+        seen = []
+        module.net.register_forward_pre_hook(lambda net, inputs, seen=seen: seen.append(inputs[0]))
+        answers.append(module(images.expand(2, 4, 8, 8)[:, :1]).detach())
+        weight: Any = module.net.get_parameter("conv.weight")
+        wanted = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
+        assert weight.is_contiguous(memory_format=wanted)
+        assert seen[0].is_contiguous(memory_format=wanted)
+    torch.testing.assert_close(*answers)
+
+
+def test_a_memory_format_that_is_none() -> None:
+    with pytest.raises(UserError, match=r"arch\.memory_format=chanels_last"):
+        ImageClassifier(Echo(), tiny.recipe(), CLASSES, "chanels_last", 0)
+
+
+def test_a_diverged_net_has_no_loss() -> None:
+    logits, labels = drawn(10)
+    _, found = tested(logits * float("nan"), labels, [10])
+    assert math.isnan(found["test/loss"])
