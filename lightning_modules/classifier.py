@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
+from lightning_modules.errors import check_choice
 from lightning_modules.optimization import build_optimizer, build_schedule, set_output_bias
 from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
@@ -30,6 +31,7 @@ class ImageClassifier(pl.LightningModule):
         super().__init__()
         if recipe.output_bias is not None:
             set_output_bias(net, recipe.output_bias)
+        check_choice("arch.memory_format", memory_format, tuple(MEMORY_FORMATS))
         self.memory_format = MEMORY_FORMATS[memory_format]
         self.net = net.to(memory_format=self.memory_format)
         self.recipe = recipe

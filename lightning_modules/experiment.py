@@ -14,6 +14,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.complexity import measure
 from lightning_modules.data.build import build_data
 from lightning_modules.data.in_memory import InMemoryImages
+from lightning_modules.errors import UserError
 from lightning_modules.nets.build import build_net
 from lightning_modules.recipe import Recipe, count_epochs
 from lightning_modules.training import Outcome, Where, train_and_test
@@ -36,7 +37,12 @@ def build(config: Mapping[str, Any], data_cache: Path) -> Experiment:
     Raises:
         UserError: a value is out of range, or the data cannot be had.
     """
+    for name, number in config["budget"].items():
+        if name != "name" and number is not None and number < 1:
+            raise UserError(f"budget.{name}={number}: must be 1 or more, or null")
     where = Where(**config["trainer"])
+    if where.threads is not None and where.threads < 1:
+        raise UserError(f"trainer.threads={where.threads}: must be 1 or more, or null for all cores")
     if where.threads is not None:
         torch.set_num_threads(where.threads)
     seed, arch = config["seed"], config["arch"]
@@ -45,7 +51,9 @@ def build(config: Mapping[str, Any], data_cache: Path) -> Experiment:
     pl.seed_everything(seed, verbose=False)
     net = build_net(arch, data.num_classes, data.in_channels)
     module = ImageClassifier(net, recipe, data.num_classes, arch["memory_format"], seed)
-    images_seen = config["budget"]["images_seen"] or recipe.images_seen
+    images_seen = config["budget"]["images_seen"]
+    if images_seen is None:
+        images_seen = recipe.images_seen
     return Experiment(module, data, recipe, count_epochs(images_seen, data.train_images), where)
 
 

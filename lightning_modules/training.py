@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # pyright: ignore[reportPrivateImportUsage]
 from torch import nn
 
 from lightning_modules.callbacks.checkpoint import EpochCheckpoint, latest
@@ -18,6 +19,7 @@ from lightning_modules.callbacks.divergence import Diverged, StopWhenDiverged
 from lightning_modules.callbacks.history import History
 from lightning_modules.callbacks.progress import Progress, ReportProgress
 from lightning_modules.classifier import ImageClassifier
+from lightning_modules.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,24 @@ def train_and_test(
     _quieten()
     history = History()
     checkpoint, damaged = latest(folder)
-    trainer = pl.Trainer(
-        accelerator=where.accelerator,
-        devices=where.devices,
-        precision=where.precision,  # type: ignore[arg-type]
-        max_epochs=epochs,
-        gradient_clip_val=clip_norm,
-        callbacks=[ReportProgress(report), StopWhenDiverged(), history, EpochCheckpoint(folder)],
-        logger=logger or False,
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        enable_checkpointing=True,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
+    try:
+        trainer = pl.Trainer(
+            accelerator=where.accelerator,
+            devices=where.devices,
+            precision=where.precision,  # type: ignore[arg-type]
+            max_epochs=epochs,
+            gradient_clip_val=clip_norm,
+            callbacks=[ReportProgress(report), StopWhenDiverged(), history, EpochCheckpoint(folder)],
+            logger=logger or False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            enable_checkpointing=True,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}; trainer=cpu runs everywhere") from error
     resumed_after = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

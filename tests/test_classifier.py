@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from lightning_modules.classifier import ImageClassifier, label_ranks, percent
 from lightning_modules.errors import UserError
@@ -28,15 +29,18 @@ class Echo(nn.Module):
         return x.flatten(1)
 
 
-def tested(logits: Tensor, labels: Tensor, sizes: list[int]) -> tuple[ImageClassifier, dict[str, float]]:
-    """The module after a test on these logits (N, CLASSES), in batches of these sizes."""
-    module = ImageClassifier(Echo(), tiny.recipe(), CLASSES, "contiguous", seed=0)
-    trainer = pl.Trainer(
+def silent_trainer() -> pl.Trainer:
+    return pl.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False,
     )  # fmt: skip
-    batches = list(zip(logits[:, :, None, None].split(sizes), labels.split(sizes), strict=True))
-    found = trainer.test(module, dataloaders=batches, verbose=False)[0]
+
+
+def after_test(logits: Tensor, labels: Tensor, sizes: list[int]) -> tuple[ImageClassifier, dict[str, float]]:
+    """The module after a test on these logits (N, CLASSES), in batches of these sizes."""
+    module = ImageClassifier(Echo(), tiny.recipe(), CLASSES, "contiguous", seed=0)
+    batches: Any = list(zip(logits[:, :, None, None].split(sizes), labels.split(sizes), strict=True))
+    found = silent_trainer().test(module, dataloaders=DataLoader(batches, batch_size=None), verbose=False)[0]
     return module, {name: float(value) for name, value in found.items()}
 
 
@@ -95,7 +99,7 @@ def test_a_net_that_says_no_number_is_never_right() -> None:
 @pytest.mark.parametrize("sizes", [[50], [20, 20, 10], [49, 1]])
 def test_the_metrics_of_a_test_by_hand(sizes: list[int]) -> None:
     logits, labels = drawn()
-    module, found = tested(logits, labels, sizes)
+    module, found = after_test(logits, labels, sizes)
     ranks = np.array(ranks_by_hand(logits, labels))
     shifted = logits.double().numpy() - logits.double().numpy().max(1, keepdims=True)
     log_share = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
@@ -114,7 +118,7 @@ def test_the_metrics_of_a_test_by_hand(sizes: list[int]) -> None:
 
 def test_the_confusion_matrix_has_the_true_class_by_row() -> None:
     logits, labels = drawn()
-    module, _ = tested(logits, labels, [30, 20])
+    module, _ = after_test(logits, labels, [30, 20])
     expected = np.zeros((CLASSES, CLASSES), dtype=int)
     for true, predicted in zip(labels.tolist(), logits.argmax(1).tolist(), strict=True):
         expected[true, predicted] += 1
@@ -124,17 +128,16 @@ def test_the_confusion_matrix_has_the_true_class_by_row() -> None:
 def test_each_number_agrees_with_the_images_it_counts_where_scores_are_equal() -> None:
     """SqueezeNet ends in a ReLU: many classes score exactly zero."""
     logits, labels = drawn(400)
-    module, found = tested(torch.relu(logits - 0.8), labels, [200, 200])
+    module, found = after_test(torch.relu(logits - 0.8), labels, [200, 200])
     assert found["test/top1_acc"] == pytest.approx(100 * float(module.top1_correct.float().mean()), abs=1e-4)
     assert found["test/top5_acc"] == pytest.approx(100 * float(module.top5_correct.float().mean()), abs=1e-4)
 
 
 def test_a_second_test_starts_from_nothing() -> None:
     logits, labels = drawn()
-    module, first = tested(logits, labels, [50])
-    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False,
-                         enable_model_summary=False)  # fmt: skip
-    again = trainer.test(module, dataloaders=[(logits[:, :, None, None], labels)], verbose=False)[0]
+    module, first = after_test(logits, labels, [50])
+    batches: Any = [(logits[:, :, None, None], labels)]
+    again = silent_trainer().test(module, dataloaders=DataLoader(batches, batch_size=None), verbose=False)[0]
     assert again == pytest.approx(first)
     assert len(module.top1_correct) == 50
     assert int(module.confusion.sum()) == 50
@@ -211,5 +214,5 @@ def test_a_memory_format_that_is_none() -> None:
 
 def test_a_diverged_net_has_no_loss() -> None:
     logits, labels = drawn(10)
-    _, found = tested(logits * float("nan"), labels, [10])
+    _, found = after_test(logits * float("nan"), labels, [10])
     assert math.isnan(found["test/loss"])

@@ -26,7 +26,7 @@ class History(Checkpoint):
         now = time.monotonic()
         self.elapsed_s += now - self._since
         self._since = now
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items() if _is_of_epoch(name)}
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         self.epochs.append({"epoch": trainer.current_epoch + 1, "lr": lr, **dict(sorted(logged.items()))})
 
@@ -36,3 +36,7 @@ class History(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epochs = list(state_dict["epochs"])
         self.elapsed_s = state_dict["elapsed_s"]
+
+
+def _is_of_epoch(name: str) -> bool:
+    return "/" in name and "/step_" not in name

@@ -18,6 +18,8 @@ Arrays = tuple[np.ndarray, np.ndarray]
 def _read_fashion_mnist(data: Mapping[str, Any], cache: Path) -> tuple[Arrays, Arrays]:
     """Training and test (images (N, 28, 28), labels (N,)), uint8."""
     root = None if data["root"] is None else Path(data["root"])
+    if data["mirrors"] is not None and not isinstance(data["mirrors"], list):
+        raise UserError(f"data.mirrors={data['mirrors']}: must be a list, such as data.mirrors=[URL]")
     files = fashion_mnist.load(root, cache, data["sha256"], data["mirrors"], data["timeout_s"])
     train_images, train_labels, test_images, test_labels = files.values()
     return (train_images, train_labels), (test_images, test_labels)
@@ -45,6 +47,11 @@ def build_data(
 ) -> InMemoryImages:
     """The splits that ``budget`` allows, as batches that ``recipe`` asks for. Raises what ``read`` raises."""
     (images, labels), (test_images, test_labels) = read(data, cache)
+    if not len(data["classes"]) == data["num_classes"] > max(labels.max(), test_labels.max()):
+        raise UserError(
+            f"data.num_classes={data['num_classes']}: {len(data['classes'])} classes are named, and the labels go up to "
+            f"{max(labels.max(), test_labels.max())}"
+        )
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[split.read(data["name"], data["validation"]["sha256"])] = True
     size = data["size"]
