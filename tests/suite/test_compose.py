@@ -1,0 +1,219 @@
+"""Configurations of runs, from files and overrides."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.suite import compose as module
+from experiments.suite import fields, paths
+from experiments.suite.compose import compose
+from experiments.suite.identity import run_id
+from experiments.suite.paths import CONF
+from lightning_modules.errors import UserError
+
+EXPERIMENTS = sorted(str(path.relative_to(CONF / "experiment"))[:-5] for path in CONF.glob("experiment/*/*.yaml"))
+
+
+@pytest.mark.parametrize("budget", ["smoke", "proxy", "paper"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_at_every_budget(experiment: str, budget: str) -> None:
+    config = compose([f"experiment={experiment}", f"budget={budget}"])
+    assert set(config) >= {"arch", "data", "recipe", "compression", "trainer", "budget", "logger", "task", "seed"}
+    assert "hydra" not in config
+    assert config["budget"]["name"] == budget
+    paper = budget == "paper"
+    assert config["data"]["name"] == ("imagenet" if paper else "fashion_mnist")
+    assert config["recipe"]["name"] == (config["arch"]["name"] if paper else "proxy")
+    assert config["trainer"]["accelerator"] == ("gpu" if paper else "cpu")
+    assert run_id(config)
+
+
+def test_the_experiments_are_what_they_are_called() -> None:
+    found = {name: compose([f"experiment=table3/{name}"])["arch"]["bypass"] for name in
+             ("vanilla", "simple_bypass", "complex_bypass")}  # fmt: skip
+    assert found == {"vanilla": "none", "simple_bypass": "simple", "complex_bypass": "complex"}
+
+
+def test_the_papers_budget_is_the_papers_experiment() -> None:
+    config = compose(["budget=paper"])
+    assert (config["recipe"]["lr"], config["recipe"]["batch_size"]) == (0.04, 512)
+    assert (config["data"]["size"], config["data"]["num_classes"]) == (227, 1000)
+    assert config["budget"] == {
+        "name": "paper", "images_seen": None, "train_images": None, "val_images": None, "test_images": None,
+    }  # fmt: skip
+
+
+def test_overrides_win_over_the_experiment_and_the_budget() -> None:
+    config = compose(["experiment=table3/simple_bypass", "arch.bypass=complex", "budget=smoke", "recipe.lr=0.5", "seed=3"])
+    assert (config["arch"]["bypass"], config["recipe"]["lr"], config["seed"]) == ("complex", 0.5, 3)
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["arch=squeezenett"], "arch=squeezenett: did you mean squeezenet?"),
+        (["budget=smok"], "budget=smok: did you mean smoke?"),
+        (["budget=zzz"], "budget=zzz: choose one of paper, proxy, smoke"),
+        (["experiment=table3/vanila"], "experiment=table3/vanila: did you mean vanilla?"),
+        (["arch.bypas=simple"], "arch.bypas: no such field; did you mean arch.bypass?"),
+        (["+arch.bypas=simple"], "arch.bypas: no such field; did you mean arch.bypass?"),
+        (["recipe.lrr=1"], "recipe.lrr: no such field; did you mean recipe.lr?"),
+        (["recipe.augment.flipp=true"], "recipe.augment.flipp: no such field; did you mean recipe.augment.flip?"),
+        (["seeed=1"], "seeed: no such field; did you mean seed?"),
+        (["+seeed=1"], "seeed: no such field; did you mean seed?"),
+        (["+extra.field=1"], "extra: no such field"),
+        (["recipe.lr=fast"], "recipe.lr=fast: must be a number"),
+        (["recipe.lr=-1"], "recipe.lr=-1.0: must be above 0"),
+        (["recipe.optimizer=adam"], "recipe.optimizer=adam: choose one of sgd, adamw"),
+        (["recipe.nesterov=1"], "recipe.nesterov=1: must be true or false"),
+        (["recipe.batch_size=1.5"], "recipe.batch_size=1.5: must be a whole number"),
+        (["recipe.betas=[a,b]"], "recipe.betas"),
+        (["recipe=squeezenet", "recipe.clip_norm=tight"], "recipe.clip_norm=tight"),
+        (["recipe=squeezenet", "recipe.output_bias=high"], "recipe.output_bias=high"),
+        (["budget.train_images=many"], "budget.train_images=many"),
+        (["budget=smoke", "budget.train_images=-5"], "budget.train_images=-5"),
+        (["recipe.augment.crop_padding=-1"], "recipe.augment.crop_padding=-1"),
+        (["budget.images_seen=many"], "budget.images_seen=many"),
+        (["budget.images_seen=-5"], "budget.images_seen=-5"),
+        (["trainer.threads=some"], "trainer.threads=some"),
+        (["seed=abc"], "seed=abc: must be a whole number"),
+        (["seed=-1"], "seed=-1: must be 0 or more"),
+        (["data.classes=ten"], "data.classes=ten: must be a list"),
+        (["nonsense"], "nonsense"),
+        (["recipe.lr=0.1,0.2"], "recipe.lr"),
+        (["recipe.lr=${nowhere}"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_with_the_nearest_right_word(overrides: list[str], said: str) -> None:
+    with pytest.raises(UserError) as raised:
+        compose(overrides)
+    message = str(raised.value)
+    assert said in message
+    assert "\n" not in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize(
+    ("overrides", "group", "field"),
+    [
+        (["recipe.clip_norm=null"], "recipe", "clip_norm"),
+        (["budget=smoke", "budget.train_images=null"], "budget", "train_images"),
+        (["recipe.output_bias=null"], "recipe", "output_bias"),
+    ],
+)
+def test_what_may_be_off_can_be_switched_off(overrides: list[str], group: str, field: str) -> None:
+    assert compose(overrides)[group][field] is None
+
+
+# Numbers and texts
+
+
+@pytest.mark.parametrize("text", ["1.1", "'1.1'", '"1.1"'])
+def test_a_version_is_text_however_it_is_typed(text: str) -> None:
+    assert compose([f"arch.version={text}"])["arch"]["version"] == "1.1"
+
+
+def test_one_is_one_point_zero() -> None:
+    for field in ("recipe.lr", "arch.pct3x3"):
+        ids = {run_id(compose([f"{field}={text}"])) for text in ("1", "1.0", "1e0")}
+        assert len(ids) == 1
+        assert ids != {run_id(compose([]))}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (["recipe=squeezenet", "recipe.clip_norm=1"], ["recipe=squeezenet", "recipe.clip_norm=1.0"]),
+        (["recipe.betas=[0,0.5]"], ["recipe.betas=[0.0,0.5]"]),
+        (["recipe=squeezenet", "recipe.output_bias=0"], ["recipe=squeezenet", "recipe.output_bias=0.0"]),
+    ],
+)
+def test_the_same_number_is_the_same_run(pair: tuple[list[str], list[str]]) -> None:
+    assert run_id(compose(pair[0])) == run_id(compose(pair[1]))
+
+
+# The cache
+
+
+def cached() -> list[Path]:
+    return sorted((paths.local() / "cache" / "composed").glob("*.json"))
+
+
+def refuse(overrides: Any) -> dict[str, Any]:
+    raise AssertionError(f"composed again: {overrides}")
+
+
+def test_the_second_time_nothing_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ["experiment=table3/simple_bypass", "arch.version=1.1", "recipe.lr=1", "seed=4"]
+    first = compose(overrides)
+    assert len(cached()) == 1
+    monkeypatch.setattr(module, "_compose", refuse)
+    began = time.monotonic()
+    second = compose(overrides)
+    assert time.monotonic() - began < 0.5
+    assert second == first
+    assert repr(second) == repr(first)  # types and order too
+    with pytest.raises(AssertionError, match="composed again"):
+        compose([*overrides, "arch.freq=3"])
+
+
+def test_what_is_kept_is_not_shared() -> None:
+    compose([])["arch"]["bypass"] = "complex"
+    assert compose([])["arch"]["bypass"] == "none"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"arch": {"na', b"\xff\xfe", b"null", b"[]"])
+def test_a_damaged_cache_file_is_ignored(content: bytes) -> None:
+    first = compose(["seed=7"])
+    (path,) = cached()
+    path.write_bytes(content)
+    assert compose(["seed=7"]) == first
+    assert cached() == [path]
+    assert path.read_bytes() != content  # and repaired
+
+
+def test_a_mistake_is_not_kept() -> None:
+    with pytest.raises(UserError):
+        compose(["recipe.lr=-1"])
+    assert cached() == []
+
+
+def test_without_a_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("", encoding="ascii")
+    monkeypatch.setenv("COMPACT_NETS_RESULTS", str(tmp_path / "file" / "results"))
+    assert compose([])["seed"] == 0
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A conf folder that may be changed."""
+    folder = tmp_path / "conf"
+    shutil.copytree(CONF, folder)
+    for changed in (module, fields):
+        monkeypatch.setattr(changed, "CONF", folder)
+    module._conf_digest.cache_clear()
+    fields.declared.cache_clear()
+    yield folder
+    module._conf_digest.cache_clear()
+    fields.declared.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"), [("arch/squeezenet.yaml", "freq: 2", "freq: 4"), ("run.yaml", "seed: 0", "seed: 9")]
+)
+def test_a_changed_file_of_conf_is_composed_again(conf: Path, file: str, old: str, new: str) -> None:
+    before = compose([])
+    path = conf / file
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    module._conf_digest.cache_clear()  # as in a new process
+    after = compose([])
+    assert (before["arch"]["freq"], before["seed"]) == (2, 0)
+    assert (after["arch"]["freq"], after["seed"]) in ((4, 0), (2, 9))
