@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from experiments.suite import cli, provenance
+from experiments.suite import cli
 from experiments.suite.plan import minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import DEFAULT_BUDGET, Request
-from experiments.suite.verb import parse
+from experiments.suite.verb import parse, worker_count
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "jobs": 0}
 
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         view.add_row(escape(run.label), str(run.run.seed), escape(state), time, run.run.run_id)
     Console(soft_wrap=True).print(view)
     missing = [run for run in runs if run.to_do]
-    jobs = own["jobs"] or provenance.cores()
+    jobs = worker_count(own["jobs"])
     minutes = minutes_left(missing, jobs)
     if request.differs:
         print_line(f"not the contract's runs ({' '.join(extra)}): marked in the table, never published")

@@ -31,6 +31,8 @@ def run(config: dict[str, Any]) -> Record:
     if found:
         print_line(f"done before: {describe(found)} ({shown(name.record_path)})")
         return found
+    if name.is_busy():
+        raise Busy(name.owner())
     from lightning_modules import experiment  # imports torch, which takes seconds
 
     built = experiment.build(config, DATA_CACHE)

@@ -10,15 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.suite import cli, provenance, rendering
+from experiments.suite import cli, rendering
 from experiments.suite.launch import Pool
 from experiments.suite.paths import local, shown
 from experiments.suite.plan import PlannedRun, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import DEFAULT_BUDGET, Request, render, write_local
 from experiments.suite.store import Busy
-from experiments.suite.verb import parse
-from lightning_modules.errors import UserError
+from experiments.suite.verb import parse, worker_count
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jobs": 0}
 
@@ -49,13 +48,6 @@ def main(arguments: list[str]) -> int:
     if failures and all(code == cli.USER_ERROR for _, code in failures):
         return cli.USER_ERROR
     return 1 if failures else 0
-
-
-def worker_count(jobs: int) -> int:
-    """How many runs go side by side: ``jobs``, or one for each core where it is 0."""
-    if jobs < 0:
-        raise UserError(f"jobs={jobs}: how many runs go side by side; 0 means one for each core")
-    return jobs or provenance.cores()
 
 
 def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:

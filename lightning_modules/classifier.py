@@ -1,15 +1,16 @@
 """Image classification: cross entropy, top-1 and top-5, one result for each test image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_modules.errors import check_choice
+from lightning_modules.metrics import TopK, label_ranks
 from lightning_modules.optimization import build_optimizer, build_schedule, set_output_bias
 from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
@@ -22,7 +23,8 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 class ImageClassifier(pl.LightningModule):
     """A net, trained by a recipe. Batches are (images (B, C, H, W) float32, labels (B,) int64).
 
-    Logs ``split/loss``, ``split/top1_acc`` and ``split/top5_acc`` (percent) each epoch. After ``trainer.test`` the
+    Logs ``split/loss``, ``split/top1_acc`` and ``split/top5_acc`` (percent) each epoch; ``epoch_metrics`` has the newest
+    of each in full precision, which Lightning's log has not. After ``trainer.test`` the
     attributes ``top1_correct``, ``top5_correct`` and ``predicted`` (N,) hold the result for each test image, and
     ``confusion`` (num_classes, num_classes) counts them: true class by row, predicted by column.
     """
@@ -36,8 +38,9 @@ class ImageClassifier(pl.LightningModule):
         self.net = net.to(memory_format=self.memory_format)
         self.recipe = recipe
         self.seed = seed
-        self.metrics = nn.ModuleDict({f"{split}_": _metrics(num_classes, ks) for split, ks in SPLITS.items()})
+        self.metrics = nn.ModuleDict({f"{split}_": _metrics(ks) for split, ks in SPLITS.items()})
         self.confusion_matrix = MulticlassConfusionMatrix(num_classes)
+        self.epoch_metrics: dict[str, float] = {}
         self._test_ranks: list[Tensor] = []
         self._test_predicted: list[Tensor] = []
 
@@ -65,10 +68,9 @@ class ImageClassifier(pl.LightningModule):
     def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         images, labels = batch
         logits = self(images)
-        self._update("test", logits, labels, F.cross_entropy(logits, labels))
-        self.confusion_matrix.update(logits, labels)
-        self._test_ranks.append(label_ranks(logits, labels))
+        self._test_ranks.append(self._update("test", logits, labels, F.cross_entropy(logits, labels)))
         self._test_predicted.append(logits.argmax(1))
+        self.confusion_matrix.update(self._test_predicted[-1], labels)
 
     def on_train_epoch_end(self) -> None:
         self._log("train")
@@ -92,48 +94,34 @@ class ImageClassifier(pl.LightningModule):
         schedule = build_schedule(self.recipe, optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def split_metrics(self, split: str) -> MetricCollection:
-        return self.metrics[f"{split}_"]  # type: ignore[return-value]
+    def running(self, split: str) -> dict[str, float]:
+        """The split's metrics over what this epoch has seen so far: loss, and accuracies with their errors in percent."""
+        values = {name: float(metric.compute()) for name, metric in self._of(split).items()}
+        errors = {
+            name.replace("_acc", "_err"): 100.0 - value for name, value in values.items() if name.endswith("_acc")
+        }
+        return values | errors
 
-    def _update(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
-        for metric in self.split_metrics(split).values():
-            if isinstance(metric, MeanMetric):
-                metric.update(loss, weight=len(labels))
+    def _of(self, split: str) -> dict[str, Metric]:
+        return dict(self.metrics[f"{split}_"].items())  # type: ignore[operator]
+
+    def _update(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
+        """Counts a batch; returns the rank of each true class, (B,)."""
+        ranks = label_ranks(logits, labels)
+        for metric in self._of(split).values():
+            if isinstance(metric, TopK):
+                metric.update(ranks)
             else:
-                metric.update(logits, labels)
+                metric.update(loss, weight=len(labels))
+        return ranks
 
     def _log(self, split: str) -> None:
-        metrics = self.split_metrics(split)
-        values = percent(metrics.compute())
-        metrics.reset()
-        self.log_dict({f"{split}/{name}": value for name, value in values.items()})
+        found = {f"{split}/{name}": value for name, value in self.running(split).items()}
+        self.epoch_metrics |= found
+        self.log_dict(found)
+        for metric in self._of(split).values():
+            metric.reset()
 
 
-def _metrics(num_classes: int, ks: Sequence[int]) -> MetricCollection:
-    collection: dict[str, Metric] = {"loss": MeanMetric()}
-    for k in ks:
-        collection[f"top{k}_acc"] = MulticlassAccuracy(
-            num_classes, top_k=min(k, num_classes), average="micro", validate_args=False
-        )
-    return MetricCollection(collection, compute_groups=False)  # type: ignore[arg-type]
-
-
-def percent(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Accuracies as percent, each with its error beside it."""
-    result = {}
-    for name, value in values.items():
-        if name.endswith("_acc"):
-            result[name] = 100 * float(value)
-            result[name.replace("_acc", "_err")] = 100 - 100 * float(value)
-        else:
-            result[name] = float(value)
-    return result
-
-
-def label_ranks(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B,) how many classes score above the true one; among equal scores the lower class number comes first,
-    as in argmax, so that a net that says the same for all classes is right by chance, not always.
-    """
-    true = logits.gather(1, labels[:, None])
-    before = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
-    return ((logits > true) | ((logits == true) & before)).sum(1)
+def _metrics(ks: Sequence[int]) -> nn.ModuleDict:
+    return nn.ModuleDict({"loss": MeanMetric(nan_strategy="disable"), **{f"top{k}_acc": TopK(k) for k in ks}})

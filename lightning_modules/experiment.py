@@ -14,7 +14,6 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.complexity import measure
 from lightning_modules.data.build import build_data
 from lightning_modules.data.in_memory import InMemoryImages
-from lightning_modules.errors import UserError
 from lightning_modules.nets.build import build_net
 from lightning_modules.recipe import Recipe, count_epochs
 from lightning_modules.training import Outcome, Where, train_and_test
@@ -37,12 +36,7 @@ def build(config: Mapping[str, Any], data_cache: Path) -> Experiment:
     Raises:
         UserError: a value is out of range, or the data cannot be had.
     """
-    for name, number in config["budget"].items():
-        if name != "name" and number is not None and number < 1:
-            raise UserError(f"budget.{name}={number}: must be 1 or more, or null")
     where = Where(**config["trainer"])
-    if where.threads is not None and where.threads < 1:
-        raise UserError(f"trainer.threads={where.threads}: must be 1 or more, or null for all cores")
     if where.threads is not None:
         torch.set_num_threads(where.threads)
     seed, arch = config["seed"], config["arch"]

@@ -45,9 +45,10 @@ class Recipe:
         _check_range("weight_decay", self.weight_decay, least=0)
         _check_range("warmup", self.warmup, least=0, below=1)
         _check_range("label_smoothing", self.label_smoothing, least=0, below=1)
+        _check_range("augment.crop_padding", self.augment["crop_padding"], least=0)
         if self.clip_norm is not None:
             _check_range("clip_norm", self.clip_norm, above=0)
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+        if len(self.betas) != 2 or not all(isinstance(beta, (int, float)) and 0 <= beta < 1 for beta in self.betas):
             raise UserError(f"recipe.betas={list(self.betas)}: give two numbers from 0 to below 1")
 
     @classmethod

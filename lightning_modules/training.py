@@ -83,7 +83,7 @@ def train_and_test(
     resumed_after = int(checkpoint.name.split("-")[1]) if checkpoint else 0
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        tested = trainer.test(module, datamodule=data, verbose=False)[0]
+        trainer.test(module, datamodule=data, verbose=False)
     except Diverged as diverged:
         metrics: dict[str, float] = {"train/diverged_epoch": diverged.epoch, "train/diverged_step": diverged.step}
         return Outcome(
@@ -91,13 +91,17 @@ def train_and_test(
         )
     return Outcome(
         "done",
-        {**dict(sorted(tested.items())), **_validation(history.epochs)},
+        {**_of_test(module.epoch_metrics), **_validation(history.epochs)},
         history.epochs,
         weights_sha256(module.net),
         history.elapsed_s,
         resumed_after,
         damaged,
     )
+
+
+def _of_test(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in sorted(metrics.items()) if name.startswith("test/")}
 
 
 def _validation(epochs: list[dict[str, float]]) -> dict[str, float]:

@@ -197,8 +197,12 @@ def test_the_memory_format_is_the_nets_and_the_images() -> None:
     for memory_format in ("contiguous", "channels_last"):
         torch.manual_seed(0)
         module = ImageClassifier(tiny.Net(), tiny.recipe(), tiny.CLASSES, memory_format, 0).eval()
-        seen = []
-        module.net.register_forward_pre_hook(lambda net, inputs, seen=seen: seen.append(inputs[0]))
+        seen: list[Tensor] = []
+
+        def note(net: nn.Module, inputs: tuple[Tensor, ...], seen: list[Tensor] = seen) -> None:
+            seen.append(inputs[0])
+
+        module.net.register_forward_pre_hook(note)
         answers.append(module(images.expand(2, 4, 8, 8)[:, :1]).detach())
         weight: Any = module.net.get_parameter("conv.weight")
         wanted = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format

@@ -28,10 +28,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     """
     key = hashlib.sha256(json.dumps([_conf_digest(), list(overrides)]).encode()).hexdigest()[:32]
     kept = local() / "cache" / "composed" / f"{key}.json"
-    try:
-        return read_json(kept)
-    except (FileNotFoundError, CorruptFileError):
-        pass
+    with suppress(OSError, CorruptFileError):
+        found = read_json(kept)
+        if isinstance(found, dict):
+            return found
     config = _compose(overrides)
     with suppress(OSError):  # a read-only results folder only costs time here
         write_json(kept, config, indent=None)
@@ -72,7 +72,9 @@ def explain(error: Exception) -> str:
         options = getattr(link, "options", None)
         missing = getattr(link, "missing_cfg_file", None)
         if missing and options is not None:
-            return f"{str(missing).removesuffix('.yaml').replace('/', '=', 1)}: {_hint(Path(missing).stem, options)}"
+            group, _, name = str(missing).removesuffix(".yaml").partition("/")
+            files = [path.relative_to(CONF / group).with_suffix("") for path in (CONF / group).rglob("*.yaml")]
+            return f"{group}={name}: {_hint(name, [str(path) for path in files] or list(options))}"
         parent, key = getattr(link, "parent_node", None), getattr(link, "full_key", None)
         if parent is not None and key and "not in struct" in str(link):
             group, _, name = str(key).rpartition(".")

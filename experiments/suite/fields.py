@@ -14,6 +14,19 @@ from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError
 
 TOP = {"task": str, "seed": int, "tags": list, "proxy_images": int}
+# Fields that may be null, and what they are otherwise. Their files cannot say both.
+NULLABLE = {
+    "recipe.clip_norm": float,
+    "recipe.output_bias": float,
+    "budget.images_seen": int,
+    "budget.train_images": int,
+    "budget.val_images": int,
+    "budget.test_images": int,
+    "trainer.threads": int,
+    "data.root": str,
+    "data.mirrors": list,
+    "logger.entity": str,
+}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "fields"}
 
 
@@ -24,8 +37,11 @@ def check_fields(config: dict[str, Any], choices: Mapping[str, Any]) -> None:
         UserError: a field that its file does not have, or a value of another type; names the nearest field.
     """
     for group, fields in config.items():
-        if isinstance(fields, dict):
-            _check(fields, declared(group, choices[group]), f"{group}")
+        if group in choices and isinstance(fields, dict):
+            _check(fields, declared(group, choices[group]), group)
+        elif group not in TOP and group != "label":
+            close = difflib.get_close_matches(group, [*TOP, *choices], n=1)
+            raise UserError(f"{group}: no such field; {f'did you mean {close[0]}?' if close else 'see conf/run.yaml'}")
     for name, kind in TOP.items():
         config[name] = _typed(config[name], kind, name)
     if config["seed"] < 0:
@@ -54,7 +70,11 @@ def _check(values: dict[str, Any], model: Mapping[str, Any], where: str) -> None
         wanted = model[name]
         if isinstance(wanted, dict) and isinstance(value, dict):
             _check(value, wanted, path)
-        elif wanted is not None and not str(wanted).startswith("${"):  # a reference has the type of what it means
+        elif path in NULLABLE:
+            values[name] = None if value is None else _typed(value, NULLABLE[path], path)
+            if NULLABLE[path] is int and value is not None and value < 1:
+                raise UserError(f"{path}={value}: must be 1 or more, or null")
+        elif wanted is not None:
             values[name] = _typed(value, type(wanted), path)
 
 

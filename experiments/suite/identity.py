@@ -33,8 +33,15 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         if any(path == field or path.startswith(f"{field}.") for field in rules["determines"]):
             if not any(path == field or path.startswith(f"{field}.") for field in rules["except"]):
                 if not (path in rules["no_op"] and _same(rules["no_op"][path], value)):
-                    kept[path] = value
+                    kept[path] = _canonical(value)
     return kept
+
+
+def _canonical(value: Any) -> Any:
+    """1.0 and 1 are one number; also in lists."""
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _same(no_op: Any, value: Any) -> bool:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from experiments.suite.cli import BUSY, USER_ERROR
-from experiments.suite.files import write_text
 from experiments.suite.paths import ROOT, shown
-from experiments.suite.plan import PlannedRun, minutes_left
+from experiments.suite.plan import FINISHED, PlannedRun, makespan
 from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
 from lightning_modules.errors import CorruptFileError
 
 POLL_S = 0.2
-BUSY_AGAIN_S = 5.0  # how long a run that another process holds is left alone before it is tried again
+WAITING = {"phase": "waiting"}
+ALL = "all runs"
 GRACE_S = 8.0  # what a run that is asked to stop gets to close its files
 
 
@@ -28,19 +28,17 @@ class Pool:
     jobs: int
     tags: Sequence[str]
     failures: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    _left: dict[str, float | None] = field(default_factory=dict)
     _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
     def run(self) -> dict[tuple[str, int], list[str]]:
-        waiting = [(item, 0.0) for item in self.planned]
+        waiting = list(self.planned)
         try:
-            with View(total=len(waiting)) as view:
+            with View() as view:
+                for item in waiting:
+                    view.show(name_of(item), WAITING)
                 while waiting or self._processes:
-                    now = time.monotonic()
-                    ready = next((entry for entry in waiting if entry[1] <= now), None)
-                    if ready and len(self._processes) < self.jobs:
-                        waiting.remove(ready)
-                        self._start(ready[0])
-                        continue
+                    self._fill(waiting, view)
                     for name, (item, process) in list(self._processes.items()):
                         code = process.poll()
                         if code is None:
@@ -48,15 +46,27 @@ class Pool:
                             continue
                         del self._processes[name]
                         if code == BUSY:
-                            view.end(name, f"{name}: another process is at it; waiting for its result")
-                            waiting.append((item, now + BUSY_AGAIN_S))
+                            waiting.append(item)
                         else:
                             view.end(name, self._last_word(name, item, code))
-                            self._tell_rest(view, [entry[0] for entry in waiting])
+                    self._show_total(view, waiting)
                     time.sleep(POLL_S)
         finally:
             self._stop()
         return self.failures
+
+    def _fill(self, waiting: list[PlannedRun], view: View) -> None:
+        """Starts what is waiting while a worker is free. A run that another process holds is left to it."""
+        for item in list(waiting):
+            name = name_of(item)
+            if item.run.is_busy():
+                self._show(view, name, item)
+            elif is_done(item):
+                waiting.remove(item)
+                view.end(name, f"{self._last_word(name, item, 0)} (by another process)")
+            elif len(self._processes) < self.jobs:
+                waiting.remove(item)
+                self._start(item)
 
     def _start(self, item: PlannedRun) -> None:
         run = item.run
@@ -65,8 +75,9 @@ class Pool:
             sys.executable, "-m", "experiments.run", *item.overrides, f"seed={run.seed}", "trainer.threads=1",
             f"label={quoted(item.label)}", f"tags=[{','.join(quoted(tag) for tag in self.tags)}]",
         ]  # fmt: skip
-        write_text(run.log_path, " ".join(command[1:]) + "\n")
         with run.log_path.open("ab") as log:
+            log.write(f"{' '.join(command[1:])}\n".encode())
+            log.flush()
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, TABLE_PROCESS: str(os.getpid()), "OMP_NUM_THREADS": "1"},
@@ -77,6 +88,7 @@ class Pool:
     def _show(self, view: View, name: str, item: PlannedRun) -> None:
         state = read_progress(item.run.progress_path)
         if state:
+            self._left[name] = state.get("seconds_left")
             view.show(name, state)
 
     def _last_word(self, name: str, item: PlannedRun, code: int) -> str:
@@ -97,10 +109,12 @@ class Pool:
         self.failures.setdefault((reason, code), []).append(name)
         return f"{name}: failed"
 
-    def _tell_rest(self, view: View, waiting: Sequence[PlannedRun]) -> None:
-        minutes = minutes_left(waiting, self.jobs)
-        if waiting and minutes is not None:
-            view.end("", f"{len(waiting)} more to start, about {duration(60 * minutes)}")
+    def _show_total(self, view: View, waiting: Sequence[PlannedRun]) -> None:
+        total = len(self.planned)
+        done = total - len(waiting) - len(self._processes)
+        busy = [self._left.get(name) for name in self._processes]
+        left = makespan([60 * item.minutes if item.minutes else None for item in waiting], self.jobs, busy)
+        view.show(ALL, {"phase": "all", "step": done, "steps": total, "seconds_left": left})
 
     def _stop(self) -> None:
         """Asks every run that is left to stop, and makes it stop if it does not."""
@@ -114,6 +128,15 @@ class Pool:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def is_done(item: PlannedRun) -> bool:
+    """Whether a result has come since the plan was made."""
+    try:
+        record = item.run.record()
+    except CorruptFileError:
+        return False
+    return record is not None and record.status in FINISHED
 
 
 def name_of(item: PlannedRun) -> str:

@@ -88,7 +88,7 @@ def _state(run: Run) -> tuple[State, str]:
         return "damaged", str(error)
     if record is not None and record.status in FINISHED:
         return "done", staleness(record)
-    if run.folder.is_dir() and run.is_busy():
+    if run.is_busy():
         return "running", "by another process"
     if record is not None:
         return "failed", record.result.get("reason", "see its log")
@@ -149,9 +149,14 @@ def evidence(rows: Sequence[RowPlan], seeds: Sequence[int], published: bool) -> 
 
 def minutes_left(runs: Sequence[PlannedRun], jobs: int) -> float | None:
     """Until the last of ``runs`` is done on ``jobs`` workers that take them in order; None where one is unknown."""
-    workers = [0.0] * jobs
-    for run in runs:
-        if run.minutes is None:
-            return None
-        workers[workers.index(min(workers))] += run.minutes
+    return makespan([run.minutes for run in runs], jobs)
+
+
+def makespan(waiting: Sequence[float | None], jobs: int, busy: Sequence[float | None] = ()) -> float | None:
+    """When the last job is done: ``busy`` is what the workers still have to do, ``waiting`` goes to who is free first."""
+    if None in busy or None in waiting:
+        return None
+    workers = [*(left or 0.0 for left in busy), *[0.0] * (jobs - len(busy))]
+    for duration in waiting:
+        workers[workers.index(min(workers))] += duration or 0.0
     return max(workers)

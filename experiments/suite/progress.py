@@ -1,5 +1,6 @@
 """Showing how far runs are: bars in a terminal, lines elsewhere, a file from a table's worker to its table."""
 
+import math
 import os
 import signal
 import sys
@@ -33,8 +34,10 @@ def duration(seconds: float | None) -> str:
 
 def facts(state: Mapping[str, Any]) -> str:
     """A progress report (``Progress.to_json``) in words: ``epoch 2/4, loss 0.51, accuracy 81.2 %, 1012 images/s``."""
-    if state.get("phase") == "test":
-        return "testing"
+    if state["phase"] in ("waiting", "test"):
+        return {"waiting": "waiting", "test": "testing"}[state["phase"]]
+    if state["phase"] == "all":
+        return f"{state['step']} of {state['steps']} done"
     known = [f"epoch {state['epoch']}/{state['epochs']}"]
     if state.get("loss") is not None:
         known += [f"loss {state['loss']:.3f}", f"accuracy {state['top1_acc']:.1f} %"]
@@ -47,7 +50,6 @@ def facts(state: Mapping[str, Any]) -> str:
 class View:
     """One line or bar for each run. ``show`` may be called as often as one likes."""
 
-    total: int
     _bars: Any = None
     _tasks: dict[str, Any] = field(default_factory=dict)
     _said: dict[str, float] = field(default_factory=dict)
@@ -73,9 +75,9 @@ class View:
 
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(escape(name), total=1, facts="", left="")
-            done = state["step"] / state["steps"] if state.get("steps") else 1.0
+            done = state["step"] / state["steps"] if state.get("steps") else float(state["phase"] == "test")
             self._bars.update(self._tasks[name], completed=done, facts=facts(state), left=left)
-        elif time.monotonic() - self._said.get(name, 0.0) >= LINE_EVERY_S:
+        elif state["phase"] != "waiting" and time.monotonic() - self._said.get(name, -math.inf) >= LINE_EVERY_S:
             self._said[name] = time.monotonic()
             print_line(f"  {name}: {facts(state)}{', ' + left if left else ''}")
 
@@ -94,7 +96,7 @@ class Reporter:
 
     def __init__(self, name: str):
         self.name = name
-        self.view = View(total=1)
+        self.view = View()
 
     def __enter__(self) -> "Reporter":
         self.view.__enter__()

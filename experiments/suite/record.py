@@ -11,6 +11,7 @@ test set, for paired tests: 0/1 as {"bits": base64, "n": count}, other numbers a
 """
 
 import base64
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +90,8 @@ def unpack(stored: dict[str, Any]) -> np.ndarray:
     if "values" in stored:
         return np.asarray(stored["values"], dtype=np.float64)
     packed = np.frombuffer(base64.b64decode(stored["bits"], validate=True), dtype=np.uint8)
+    if packed.size != -(-stored["n"] // 8):
+        raise ValueError(f"{packed.size} bytes for {stored['n']} bits")
     return np.unpackbits(packed, count=stored["n"]).astype(np.float64) * stored.get("scale", 1.0)
 
 
@@ -124,7 +127,7 @@ def _problem(value: Any) -> str | None:
     if value["result"]["status"] == "done" and not value["result"]["metrics"]:
         return "result.metrics is empty"
     for metric, number in value["result"]["metrics"].items():
-        if not isinstance(number, (int, float)):
+        if not isinstance(number, (int, float)) or not math.isfinite(number):
             return f"result.metrics.{metric} is no number"
     for metric, stored in value["result"]["per_example"].items():
         try:

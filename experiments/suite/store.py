@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from experiments.suite import record
 from experiments.suite.files import write_json
@@ -80,33 +80,42 @@ class Run:
         return any(self.folder.glob("epoch-*.ckpt"))
 
     def is_busy(self) -> bool:
+        """Whether another process holds the run at this moment."""
+        if not self.folder.is_dir():
+            return False
         try:
-            with self.claimed():
+            with self._lock().acquire(timeout=0):
                 return False
-        except Busy:
+        except Timeout:
             return True
+        except OSError:
+            return False  # a read-only folder: nobody can be writing there
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Holds the run for this process. Raises Busy when another one does."""
+        """Holds the run for this process. Raises Busy when another one does, UserError when it cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "lock")
+            lock = self._lock()
             lock.acquire(timeout=0)
+            (self.folder / "owner").write_text(str(os.getpid()), encoding="ascii")
         except Timeout:
-            raise Busy(self._owner()) from None
+            raise Busy(self.owner()) from None
         except OSError as error:
             raise UserError(
                 f"{shown(self.folder)} cannot be written ({error.strerror}); "
                 "make it writable, or set COMPACT_NETS_RESULTS to another folder"
             ) from error
         try:
-            (self.folder / "owner").write_text(str(os.getpid()), encoding="ascii")
             yield
         finally:
             lock.release()
 
-    def _owner(self) -> str:
+    def _lock(self) -> BaseFileLock:
+        return FileLock(self.folder / "lock")
+
+    def owner(self) -> str:
+        """Who holds the run, for people."""
         try:
             return f"process {int((self.folder / 'owner').read_text(encoding='ascii'))}"
         except (OSError, ValueError):

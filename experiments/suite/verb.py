@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from experiments.suite.provenance import cores
 from lightning_modules.errors import UserError
 
 
@@ -48,7 +49,12 @@ def _typed(key: str, text: str, default: Any) -> Any:
         return list(dict.fromkeys(value))
     if isinstance(default, bool) and value in (0, 1):
         return bool(value)
-    if type(value) is not type(default):
-        kind = {bool: "true or false", int: "a whole number"}[type(default)]
+    if type(value) is not type(default) or (isinstance(value, int) and value < 0):
+        kind = {bool: "true or false", int: "a whole number from 0"}[type(default)]
         raise UserError(f"{key}={text}: must be {kind}")
     return value
+
+
+def worker_count(jobs: int) -> int:
+    """How many runs go side by side: ``jobs``, or one for each core where it is 0."""
+    return jobs or cores()

@@ -18,7 +18,7 @@ class Diverged(Exception):
 
 
 class StopWhenDiverged(pl.Callback):
-    """Raises Diverged within ``CHECK_EVERY`` steps, and at the latest before the epoch's checkpoint."""
+    """Raises Diverged within ``CHECK_EVERY`` steps, and at the latest before the epoch's checkpoint is written."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -28,3 +28,9 @@ class StopWhenDiverged(pl.Callback):
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs
             if isinstance(loss, torch.Tensor) and not math.isfinite(loss.item()):
                 raise Diverged(trainer.current_epoch + 1, trainer.global_step)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The epoch's last step may have ruined the weights after its own loss was still a number."""
+        loss = trainer.callback_metrics.get("val/loss")
+        if loss is not None and not math.isfinite(loss.item()):
+            raise Diverged(trainer.current_epoch + 1, trainer.global_step)

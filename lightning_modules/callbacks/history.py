@@ -22,11 +22,11 @@ class History(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         now = time.monotonic()
         self.elapsed_s += now - self._since
         self._since = now
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items() if _is_of_epoch(name)}
+        logged = {name: value for name, value in pl_module.epoch_metrics.items() if not name.startswith("test/")}
         lr = trainer.optimizers[0].param_groups[0]["lr"]
         self.epochs.append({"epoch": trainer.current_epoch + 1, "lr": lr, **dict(sorted(logged.items()))})
 
@@ -36,7 +36,3 @@ class History(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epochs = list(state_dict["epochs"])
         self.elapsed_s = state_dict["elapsed_s"]
-
-
-def _is_of_epoch(name: str) -> bool:
-    return "/" in name and "/step_" not in name

@@ -56,7 +56,7 @@ class ReportProgress(pl.Callback):
         steps = int(trainer.estimated_stepping_batches)
         done = trainer.global_step - self._first_step
         seconds = self._last - self._began
-        running = pl_module.split_metrics("train") if hasattr(pl_module, "split_metrics") and batch_size else None
+        running = pl_module.running("train") if batch_size else {}
         self.report(
             Progress(
                 phase="train",
@@ -64,8 +64,8 @@ class ReportProgress(pl.Callback):
                 epochs=trainer.max_epochs or 0,
                 step=trainer.global_step,
                 steps=steps,
-                loss=float(running["loss"].compute()) if running else None,
-                top1_acc=100 * float(running["top1_acc"].compute()) if running else None,
+                loss=running.get("loss"),
+                top1_acc=running.get("top1_acc"),
                 images_per_s=done * batch_size / seconds if done and batch_size else None,
                 seconds_left=seconds / done * (steps - trainer.global_step) if done else None,
             )

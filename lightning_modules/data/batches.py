@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lightning_modules.errors import UserError
 from lightning_modules.random_streams import stream
 
 
@@ -20,10 +19,6 @@ class Augment:
 
     crop_padding: int = 0
     flip: bool = False
-
-    def __post_init__(self) -> None:
-        if self.crop_padding < 0:
-            raise UserError(f"recipe.augment.crop_padding={self.crop_padding}: must be 0 or more")
 
 
 @dataclass(frozen=True)

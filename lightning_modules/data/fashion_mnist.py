@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from lightning_modules.errors import CorruptFileError, UserError
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+NOT_TO_BE_HAD = (OSError, HTTPException, subprocess.SubprocessError, CorruptFileError)
 LARGEST_FILE = 64 * 2**20  # bytes; the unpacked training images have 47,040,016
 
 
@@ -31,39 +34,39 @@ def load(
         UserError: the data is nowhere to be had; the message names the ways.
         CorruptFileError: a file's SHA-256 is not the one expected.
     """
-    folder = locate(root, cache, tuple(sha256), mirrors, timeout_s)
+    folder = locate(root, cache, sha256, mirrors, timeout_s)
     return {name: _parse(_read_checked(folder, name, digest)) for name, digest in sha256.items()}
 
 
 def locate(
-    root: Path | None, cache: Path, names: Sequence[str], mirrors: Sequence[str] | None, timeout_s: float
+    root: Path | None, cache: Path, sha256: Mapping[str, str], mirrors: Sequence[str] | None, timeout_s: float
 ) -> Path:
     """The folder that holds the files: ``root`` if given; else Debian's package, ``cache``, a download, apt-get."""
     if root is not None:
         for folder in (root, root / "FashionMNIST" / "raw"):
-            if _holds(folder, names):
+            if _holds(folder, sha256):
                 return folder
         raise UserError(
             f"data.root={root}: {'not a folder' if not root.is_dir() else 'no Fashion-MNIST there'}; "
-            f"it must hold {', '.join(names)}, packed (.gz) or not"
+            f"it must hold {', '.join(sha256)}, packed (.gz) or not"
         )
     for folder in (DEBIAN_FOLDER, cache):
-        if _holds(folder, names):
+        if _holds(folder, sha256):
             return folder
     reasons = []
     for way, fetch in (("download", _download), ("apt-get download", _apt_get)):
         try:
-            return fetch(cache, names, mirrors, timeout_s)
-        except (OSError, subprocess.SubprocessError) as error:
+            return fetch(cache, sha256, mirrors, timeout_s)
+        except NOT_TO_BE_HAD as error:
             reasons.append(f"{way}: {str(error) or type(error).__name__}")
     raise UserError(
         f"Fashion-MNIST not found ({'; '.join(reasons)}). Any of these helps: apt-get install {DEBIAN_PACKAGE}; "
-        f"put {', '.join(f'{name}.gz' for name in names)} into {cache}; data.root=FOLDER that holds them; "
+        f"put {', '.join(f'{name}.gz' for name in sha256)} into {cache}; data.root=FOLDER that holds them; "
         "data.mirrors=[URL] with a reachable mirror"
     )
 
 
-def _holds(folder: Path, names: Sequence[str]) -> bool:
+def _holds(folder: Path, names: Iterable[str]) -> bool:
     return all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in names)
 
 
@@ -76,7 +79,7 @@ def _read_checked(folder: Path, name: str, sha256: str) -> bytes:
             path = folder / f"{name}.gz"
             with gzip.open(path) as file:
                 content = file.read(LARGEST_FILE)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise CorruptFileError(f"{path} cannot be read ({error}); delete it and run again") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise CorruptFileError(f"{path} is not the published file (its SHA-256 differs); delete it and run again")
@@ -90,31 +93,33 @@ def _parse(content: bytes) -> np.ndarray:
     return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(tuple(map(int, shape)))
 
 
-def _download(cache: Path, names: Sequence[str], mirrors: Sequence[str] | None, timeout_s: float) -> Path:
+def _download(cache: Path, sha256: Mapping[str, str], mirrors: Sequence[str] | None, timeout_s: float) -> Path:
     if mirrors is None:
         from torchvision.datasets import FashionMNIST  # imported here: it takes a second and is rarely needed
 
         mirrors = FashionMNIST.mirrors
-    problem: OSError = FileNotFoundError("no mirror given")
+    problem: Exception = FileNotFoundError("no mirror given")
     for mirror in mirrors:
-        try:
-            with tempfile.TemporaryDirectory() as temporary:
-                for name in names:
-                    address = f"{mirror.rstrip('/')}/{name}.gz"
-                    with (
-                        urllib.request.urlopen(address, timeout=timeout_s) as answer,
-                        Path(temporary, f"{name}.gz").open("wb") as file,
-                    ):
-                        shutil.copyfileobj(answer, file)
-                return _keep(Path(temporary), cache, names)
-        except ValueError as error:
-            raise UserError(f"data.mirrors={mirror}: {error}") from error
-        except OSError as error:
-            problem = error
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                for name in sha256:
+                    _download_file(mirror, f"{name}.gz", Path(temporary), timeout_s)
+                return _keep(Path(temporary), cache, sha256)
+            except NOT_TO_BE_HAD as error:
+                problem = error
     raise problem
 
 
-def _apt_get(cache: Path, names: Sequence[str], mirrors: Sequence[str] | None, timeout_s: float) -> Path:
+def _download_file(mirror: str, name: str, folder: Path, timeout_s: float) -> None:
+    try:
+        answer = urllib.request.urlopen(f"{mirror.rstrip('/')}/{name}", timeout=timeout_s)
+    except ValueError as error:
+        raise UserError(f"data.mirrors={mirror}: not an address ({error})") from error
+    with answer, (folder / name).open("wb") as file:
+        shutil.copyfileobj(answer, file)
+
+
+def _apt_get(cache: Path, sha256: Mapping[str, str], mirrors: Sequence[str] | None, timeout_s: float) -> Path:
     """Debian's package without root: downloaded and unpacked, not installed."""
     with tempfile.TemporaryDirectory() as temporary:
 
@@ -125,14 +130,19 @@ def _apt_get(cache: Path, names: Sequence[str], mirrors: Sequence[str] | None, t
                 raise OSError(error.stderr.strip().splitlines()[-1] if error.stderr.strip() else str(error)) from error
 
         call("apt-get", "download", DEBIAN_PACKAGE)
-        call("dpkg", "-x", next(Path(temporary).glob("*.deb")).name, "unpacked")
-        return _keep(Path(temporary, "unpacked", *DEBIAN_FOLDER.parts[1:]), cache, names)
+        packages = list(Path(temporary).glob("*.deb"))
+        if not packages:
+            raise FileNotFoundError("apt-get left no package")
+        call("dpkg", "-x", packages[0].name, "unpacked")
+        return _keep(Path(temporary, "unpacked", *DEBIAN_FOLDER.parts[1:]), cache, sha256)
 
 
-def _keep(folder: Path, cache: Path, names: Sequence[str]) -> Path:
-    """Moves the files into ``cache``, each in one step, so that a reader never sees half of one."""
+def _keep(folder: Path, cache: Path, sha256: Mapping[str, str]) -> Path:
+    """Checks the files, then moves each into ``cache`` in one step: a reader never sees half of one, or a wrong one."""
+    for name, digest in sha256.items():
+        _read_checked(folder, name, digest)
     cache.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in sha256:
         part = cache / f".{name}.{os.getpid()}.part"
         shutil.copyfile(folder / f"{name}.gz", part)
         part.replace(cache / f"{name}.gz")

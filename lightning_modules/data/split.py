@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightning_modules.errors import CorruptFileError
+from lightning_modules.errors import CorruptFileError, UserError
 
 FOLDER = Path(__file__).parent / "splits"
 
@@ -36,6 +36,8 @@ def store(name: str, indices: np.ndarray) -> str:
 def read(name: str, sha256: str) -> np.ndarray:
     """(images,) sorted indices of the validation images. Raises CorruptFileError when the stored file was changed."""
     path = FOLDER / f"{name}.txt"
+    if not path.is_file():
+        raise UserError(f"data={name}: no validation split is stored in lightning_modules/data/splits/{path.name}")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise CorruptFileError(

@@ -4,7 +4,7 @@ A net's file is imported when its class is first asked for. So a new net is one 
 on (and its record's fingerprint covers) its own net only.
 """
 
-import re
+import ast
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -13,12 +13,23 @@ from typing import Any
 
 @cache
 def classes() -> dict[str, str]:
-    """The public net classes and their modules, read from the sources: {"SqueezeNet": "squeezenet", ...}."""
+    """The net classes and their modules, read from the sources: {"SqueezeNet": "squeezenet", ...}.
+
+    A net is a public class that is built with ``num_classes``; its blocks are not.
+    """
     found = {}
     for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        for name in re.findall(r"^class (\w+)\(nn\.Module\)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            found.setdefault(name, path.stem)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and "num_classes" in _arguments(node):
+                found[node.name] = path.stem
     return found
+
+
+def _arguments(node: ast.ClassDef) -> list[str]:
+    for member in node.body:
+        if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+            return [argument.arg for argument in member.args.args + member.args.kwonlyargs]
+    return []
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ Iandola et al., 2016, arXiv:1602.07360. Table 1 (architecture), Figure 2 (bypass
 (metaparameters), section 6 and Table 3 (bypass), and the authors' Caffe files (initialisation, version 1.1).
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -87,6 +88,11 @@ class SqueezeNet(nn.Module):
         check_choice("arch.version", version, tuple(CONV1))
         check_choice("arch.bypass", bypass, ("none", "simple", "complex"))
         check_choice("arch.stem", stem, ("paper", "small"))
+        for name, number in (("num_classes", num_classes), ("in_channels", in_channels)):
+            if number < 1:
+                raise UserError(f"{name}={number}: must be 1 or more")
+        if not 0 <= dropout < 1:
+            raise UserError(f"arch.dropout={dropout}: must be at least 0 and below 1")
 
         layers: dict[str, nn.Module] = {}
         kernel = CONV1[version]["kernel_size"]
@@ -120,6 +126,9 @@ def fire_widths(base_e: int, incr_e: int, pct3x3: float, freq: int, squeeze_rati
     """(s1x1, e1x1, e3x3) of fire2 to fire9 from the metaparameters of section 5.1."""
     if freq < 1:
         raise UserError(f"arch.freq={freq}: fire modules grow every freq modules; choose 1 or more")
+    for name, share in (("pct3x3", pct3x3), ("squeeze_ratio", squeeze_ratio)):
+        if not math.isfinite(share):
+            raise UserError(f"arch.{name}={share}: must be a finite number")
     widths = []
     for i in range(8):
         e = base_e + incr_e * (i // freq)

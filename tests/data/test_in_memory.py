@@ -14,8 +14,10 @@ def grey(images: int, height: int = 4, width: int = 4) -> np.ndarray:
 
 
 def module(train: int, val: int = 3, test: int = 3, batch_size: int = 4) -> InMemoryImages:
-    made = [Split.of(grey(count), np.arange(count) % 2, 4, None) for count in (train, val, test)]
-    return InMemoryImages(*made, ["cat", "dog"], Normalise((0.0,), (1 / 255,)), batch_size, Augment(1, True), seed=0)
+    one, two, three = (Split.of(grey(count), np.arange(count) % 2, 4, None) for count in (train, val, test))
+    return InMemoryImages(
+        one, two, three, ["cat", "dog"], Normalise((0.0,), (1 / 255,)), batch_size, Augment(1, True), seed=0
+    )
 
 
 def test_grey_images_get_a_channel() -> None:

@@ -48,7 +48,9 @@ def test_the_papers_budget_is_the_papers_experiment() -> None:
 
 
 def test_overrides_win_over_the_experiment_and_the_budget() -> None:
-    config = compose(["experiment=table3/simple_bypass", "arch.bypass=complex", "budget=smoke", "recipe.lr=0.5", "seed=3"])
+    config = compose(
+        ["experiment=table3/simple_bypass", "arch.bypass=complex", "budget=smoke", "recipe.lr=0.5", "seed=3"]
+    )
     assert (config["arch"]["bypass"], config["recipe"]["lr"], config["seed"]) == ("complex", 0.5, 3)
 
 
