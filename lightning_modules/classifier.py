@@ -124,4 +124,6 @@ class ImageClassifier(pl.LightningModule):
 
 
 def _metrics(ks: Sequence[int]) -> nn.ModuleDict:
-    return nn.ModuleDict({"loss": MeanMetric(nan_strategy="disable"), **{f"top{k}_acc": TopK(k) for k in ks}})
+    # By default MeanMetric drops what is no number, and "disable" drops the weights (torchmetrics 1.9).
+    loss = MeanMetric(nan_strategy=float("nan"))
+    return nn.ModuleDict({"loss": loss, **{f"top{k}_acc": TopK(k) for k in ks}})

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from lightning_modules.classifier import ImageClassifier, label_ranks, percent
+from lightning_modules.classifier import ImageClassifier
 from lightning_modules.errors import UserError
 from tests import tiny
+from tests.test_metrics import ranks_by_hand
 
 CLASSES = 8
 
@@ -47,53 +48,6 @@ def after_test(logits: Tensor, labels: Tensor, sizes: list[int]) -> tuple[ImageC
 def drawn(images: int = 50, seed: int = 0) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(images, CLASSES, generator=generator), torch.randint(CLASSES, (images,), generator=generator)
-
-
-def ranks_by_hand(logits: Tensor, labels: Tensor) -> list[int]:
-    """A class comes earlier when its score is higher or, at the same score, its number lower."""
-    found = []
-    for scores, label in zip(logits.tolist(), labels.tolist(), strict=True):
-        order = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
-        found.append(order.index(label))
-    return found
-
-
-# Ranks
-
-
-def test_ranks() -> None:
-    logits = torch.tensor([[0.1, 0.7, 0.2], [0.1, 0.7, 0.2], [0.1, 0.7, 0.2]])
-    assert label_ranks(logits, torch.tensor([0, 1, 2])).tolist() == [2, 0, 1]
-
-
-def test_ties_go_to_the_lower_class_as_in_argmax() -> None:
-    labels = torch.arange(4)
-    assert label_ranks(torch.zeros(4, 4), labels).tolist() == [0, 1, 2, 3]
-    logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]]).repeat(4, 1)
-    assert label_ranks(logits, labels).tolist() == [2, 0, 1, 3]
-
-
-@pytest.mark.parametrize("levels", [2, 4, 1000])
-def test_ranks_with_many_ties_by_hand(levels: int) -> None:
-    generator = torch.Generator().manual_seed(1)
-    logits = torch.randint(levels, (200, CLASSES), generator=generator).float()
-    labels = torch.randint(CLASSES, (200,), generator=generator)
-    ranks = label_ranks(logits, labels)
-    assert ranks.tolist() == ranks_by_hand(logits, labels)
-    assert torch.equal(ranks == 0, logits.argmax(1) == labels)
-
-
-def test_a_net_that_says_nothing_is_right_by_chance() -> None:
-    labels = torch.arange(1000) % 10
-    assert float((label_ranks(torch.zeros(1000, 10), labels) < 1).float().mean()) == pytest.approx(0.1)
-
-
-def test_a_net_that_says_no_number_is_never_right() -> None:
-    logits = torch.full((10, 10), float("nan"))
-    assert not (label_ranks(logits, torch.arange(10)) < 5).any()
-
-
-# Metrics
 
 
 @pytest.mark.parametrize("sizes", [[50], [20, 20, 10], [49, 1]])
@@ -143,14 +97,6 @@ def test_a_second_test_starts_from_nothing() -> None:
     assert int(module.confusion.sum()) == 50
 
 
-def test_percent() -> None:
-    found = percent({"loss": torch.tensor(0.5), "top1_acc": torch.tensor(0.25), "top5_acc": torch.tensor(1.0)})
-    assert found == {"loss": 0.5, "top1_acc": 25.0, "top1_err": 75.0, "top5_acc": 100.0, "top5_err": 0.0}
-
-
-# Training
-
-
 def test_label_smoothing_is_for_training_alone() -> None:
     logits, labels = drawn()
     images = logits[:, :, None, None]
@@ -161,7 +107,7 @@ def test_label_smoothing_is_for_training_alone() -> None:
     wanted[torch.arange(50), labels] += 0.8
     assert float(trained) == pytest.approx(float(-(wanted * shares).sum(1).mean()), rel=1e-5)
     module.validation_step((images, labels), 0)
-    plain = float(module.split_metrics("val")["loss"].compute())
+    plain = module.running("val")["loss"]
     assert plain == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-6)
     assert plain != pytest.approx(float(trained), rel=1e-3)
 

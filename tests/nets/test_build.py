@@ -100,8 +100,10 @@ def test_a_net_is_imported_when_it_is_asked_for_and_no_other() -> None:
 
 def test_a_second_net_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "__init__.py").write_text(Path(nets.__file__ or "").read_text(encoding="utf-8"), encoding="utf-8")
-    (tmp_path / "one.py").write_text("from torch import nn\n\n\nclass One(nn.Module):\n    pass\n", encoding="utf-8")
-    (tmp_path / "two.py").write_text("import nn\n\n\nclass Two(nn.Module):\n    pass\n", encoding="utf-8")
+    body = "(nn.Module):\n    def __init__(self, width=1, num_classes=1000):\n        pass\n"
+    block = "class Block(nn.Module):\n    pass\n"
+    (tmp_path / "one.py").write_text(f"from torch import nn\n\n{block}\nclass One{body}", encoding="utf-8")
+    (tmp_path / "two.py").write_text(f"import nn_that_is_missing as nn\n\n\nclass Two{body}", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path.parent)
     package = __import__(tmp_path.name)
     assert package.classes() == {"One": "one", "Two": "two"}

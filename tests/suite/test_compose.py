@@ -63,7 +63,7 @@ def test_overrides_win_over_the_experiment_and_the_budget() -> None:
         (["arch=squeezenett"], "arch=squeezenett: did you mean squeezenet?"),
         (["budget=smok"], "budget=smok: did you mean smoke?"),
         (["budget=zzz"], "budget=zzz: choose one of paper, proxy, smoke"),
-        (["experiment=table3/vanila"], "experiment=table3/vanila: did you mean vanilla?"),
+        (["experiment=table3/vanila"], "experiment=table3/vanila: did you mean table3/vanilla?"),
         (["arch.bypas=simple"], "arch.bypas: no such field; did you mean arch.bypass?"),
         (["+arch.bypas=simple"], "arch.bypas: no such field; did you mean arch.bypass?"),
         (["recipe.lrr=1"], "recipe.lrr: no such field; did you mean recipe.lr?"),
