@@ -6,7 +6,7 @@ The result is plain JSON, and all that rendering needs.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.suite import claim_estimate, claims, statistics
+from experiments.suite import claim_estimate, claims, scale, statistics
 from experiments.suite.columns import Column, printed_text
 from experiments.suite.contract import Row, Table
 from experiments.suite.paper import PaperTable, agrees
@@ -23,6 +23,8 @@ def assemble(
     """``published`` and ``here``: the records of each row; ``row_notes``: what the planner has to say about a row."""
     sides = {"published": published, "here": here}
     verdicts = {side: claims.judge(table, budget, records) for side, records in sides.items()}
+    scaled = scale.notes(table, sides.values())
+    extra = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
     return _tidy(
         {
             "table": table.name,
@@ -32,7 +34,7 @@ def assemble(
             "budget": budget,
             "data": _data(sides),
             "columns": [_column(column) for column in table.columns],
-            "rows": [_row(table, row, sides, row_notes.get(row.name)) for row in table.rows],
+            "rows": [_row(table, row, sides, extra[row.name]) for row in table.rows],
             "claims": [
                 {
                     "id": claim.id,
@@ -85,7 +87,7 @@ def _obtained(record: Record) -> str:
     return f"{data.get('name', 'unknown data')}, {amount}"
 
 
-def _row(table: Table, row: Row, sides: Mapping[str, Records], extra: str | None) -> dict[str, Any]:
+def _row(table: Table, row: Row, sides: Mapping[str, Records], extra: Sequence[str | None]) -> dict[str, Any]:
     records = {side: list(found.get(row.name, ())) for side, found in sides.items()}
     found: dict[str, Any] = {
         "row": row.name,
@@ -94,7 +96,7 @@ def _row(table: Table, row: Row, sides: Mapping[str, Records], extra: str | None
     }
     if row.source != table.source:
         found["paper_source"] = _source(row.source)
-    notes = [row.note, *_state(row, records), *_contradictions(table, records), extra]
+    notes = [row.note, *_state(row, records), *_contradictions(table, records), *extra]
     kept = "; ".join(dict.fromkeys(note for note in notes if note))
     return {**found, "note": kept} if kept else found
 

@@ -3,7 +3,7 @@
 With S seeds and N test images, d_s is a row's metric, or a difference of rows, at seed s. The estimate is mean(d_s);
 its 95 % interval is the t quantile with S - 1 degrees of freedom times sqrt(var(d_s) / S + v / N). v is the variance
 over the images of the per-image value averaged over seeds: all seeds see the same images, so that part does not
-average out with more seeds, and images of several seeds are never pooled. See docs/design.md, section 4.
+average out with more seeds, and images of several seeds are never pooled. See docs/reading-the-tables.md.
 """
 
 from collections.abc import Callable, Sequence
