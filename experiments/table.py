@@ -3,16 +3,15 @@
 python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jobs=0 recipe.lr=0.02
 """
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from experiments.suite import cli, rendering
+from experiments.suite.compose import compose
 from experiments.suite.launch import Pool
-from experiments.suite.paths import local, shown
+from experiments.suite.paths import shown
 from experiments.suite.plan import PlannedRun, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import DEFAULT_BUDGET, Request, render, write_local
@@ -35,12 +34,11 @@ def main(arguments: list[str]) -> int:
         _show_published(request)
         failures = Pool(_longest_first(missing), jobs, tags=[request.table.name]).run()
     data, problems = render(request)
-    before = _previous(local() / "tables" / f"{request.table.name}.json")
     folder = write_local(data)
     rendering.terminal(data, Console())
     print_line(f"written to {shown(folder)}/{request.table.name}.{{md,csv,json}}")
-    if data != before:
-        _log(data)
+    if missing:
+        _log(data, compose(request.rows[0].overrides)["logger"])
     for line in problems:
         print_line(f"warning: {line}")
     for (reason, _), names in failures.items():
@@ -83,19 +81,14 @@ def _show_published(request: Request) -> None:
         rendering.terminal(data, Console())
 
 
-def _previous(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _log(data: dict[str, Any]) -> None:
+def _log(data: dict[str, Any], logger: Mapping[str, Any]) -> None:
     """One W&B run with the table. W&B is a mirror: when it fails, the table stands all the same."""
+    if logger["name"] == "none":
+        return
     from experiments.tracking import log_table
 
     try:
-        log_table(data)
+        log_table(data, logger)
     except Exception as error:
         print_line(f"warning: the table was not logged to W&B ({error})")
 

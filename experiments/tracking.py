@@ -94,13 +94,14 @@ def log_result(logger: WandbLogger | None, record: Record, experiment: Experimen
     )
 
 
-def log_table(data: Mapping[str, Any]) -> None:
+def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:
     """One summary run for a table: its numbers as a wandb.Table, its verdicts in the summary."""
     lines: list[list[Any]] = list(csv.reader(io.StringIO(rendering.csv(dict(data)))))
     run = wandb.init(
-        project="compact-nets",
+        project=logger["project"],
+        entity=logger["entity"],
         dir=str(local()),
-        mode="offline",
+        mode=logger["mode"],
         group=data["table"],
         job_type="table",
         name=f"{data['table']}/{data['budget']}",

@@ -1,6 +1,7 @@
 """Publishing adds, never removes; `make verify` catches a table that its records do not say."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from experiments.suite import contract
 from experiments.suite.files import write_json
 from experiments.suite.plan import rows_of
 from experiments.suite.store import Run
-from tests.flows.commands import make
+from tests.flows.commands import finished, make, start
 from tests.suite.records import made
 
 
@@ -57,6 +58,17 @@ def test_a_damaged_published_record_is_named(tmp_path: Path, finished_runs: list
     answer = make(tmp_path, "verify")
     assert answer.returncode != 0
     assert f"{finished_runs[0].seed}.json is not a record of this suite" in answer.stdout.replace("\n", " ")
+
+
+def test_a_table_whose_runs_are_done_loads_neither_torch_nor_hydra(tmp_path: Path, finished_runs: list[Run]) -> None:
+    make(tmp_path, "publish", "TABLE=table3")
+    code = (
+        "import sys; from experiments import table; table.main(['table=table3', 'seeds=0,1,2']); "
+        "sys.exit(bool({'torch', 'wandb', 'hydra'} & set(sys.modules)))"
+    )
+    answer = finished(start(tmp_path, sys.executable, "-c", code))
+    assert answer.returncode == 0, answer.stderr
+    assert "all 9 runs are done" in answer.stdout
 
 
 def test_published_runs_stand_beside_this_machines(tmp_path: Path, finished_runs: list[Run]) -> None:
