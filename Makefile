@@ -5,10 +5,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-BUDGET ?= proxy
+BUDGET ?=
 SEEDS ?=
-FRESH ?= 0
-JOBS ?= 0
+FRESH ?=
+JOBS ?=
 ARGS ?=
 PIP_ARGS ?=
 TABLE ?=
@@ -48,7 +48,7 @@ verify: $(CORE) ## Check that the published tables are what the published record
 	@$(PY) -m experiments.verify
 
 publish: $(CORE) ## Add this machine's finished runs of TABLE=table3 to results/published
-	@$(PY) -m experiments.publish table=$(TABLE)
+	@$(PY) -m experiments.publish table=$(TABLE) $(ARGS)
 
 sync: $(CORE) ## Upload the runs logged offline to W&B (needs `wandb login`)
 	@$(PY) -m experiments.sync

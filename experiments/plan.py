@@ -8,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.suite import cli
+from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.plan import minutes_left
 from experiments.suite.progress import duration, print_line
-from experiments.suite.regenerate import DEFAULT_BUDGET, Request
+from experiments.suite.regenerate import Request
 from experiments.suite.verb import parse, worker_count
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "jobs": 0}
@@ -20,12 +21,13 @@ def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
     runs = request.planned()
-    view = Table("row", "seed", "state", "time", "run", box=None, pad_edge=False)
+    view = Table("row", "seed", "state", "time", box=None, pad_edge=False)
+    view.add_column("run", overflow="fold")
     for run in runs:
         state = f"{run.state} ({run.note})" if run.note else run.state
         time = duration(60 * run.minutes) if run.to_do and run.minutes is not None else "?" if run.to_do else ""
         view.add_row(escape(run.label), str(run.run.seed), escape(state), time, run.run.run_id)
-    Console(soft_wrap=True).print(view)
+    Console().print(view)
     missing = [run for run in runs if run.to_do]
     jobs = worker_count(own["jobs"])
     minutes = minutes_left(missing, jobs)

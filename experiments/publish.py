@@ -1,6 +1,8 @@
 """Adds this machine's finished contract runs to what is published, and renders the published tables again.
 
-python -m experiments.publish table=table3
+python -m experiments.publish table=table3 replace=false
+
+``replace=true`` puts runs of this code in the place of published runs of older code (`make verify` names those).
 """
 
 from experiments.suite import cli
@@ -16,9 +18,10 @@ from lightning_modules.errors import CorruptFileError
 
 
 def main(arguments: list[str]) -> int:
-    own, _ = parse(arguments, {"table": None})
+    own, _ = parse(arguments, {"table": None, "replace": False})
     request = published_request(own["table"])
-    added = [_publish(Run(row.contract_id, seed), row) for row in request.rows for seed in request.table.seeds]
+    runs = [(Run(row.contract_id, seed), row) for row in request.rows for seed in request.table.seeds]
+    added = [_publish(run, row, own["replace"]) for run, row in runs]
     problems = write_published(request.table.name)
     for line in problems:
         print_line(f"warning: {line}")
@@ -26,8 +29,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _publish(run: Run, row: RowPlan) -> bool:
-    """Whether the run was added. A published run stays, unless its code has changed and this one's has not."""
+def _publish(run: Run, row: RowPlan, replace: bool) -> bool:
+    """Whether the run was added. What is published stays, unless it is stale, this one is not, and one asked for it."""
     try:
         mine = run.record()
         if mine is None or mine.status not in FINISHED:
@@ -36,10 +39,12 @@ def _publish(run: Run, row: RowPlan) -> bool:
     except CorruptFileError as error:
         print_line(f"warning: {error}")
         return False
-    if there is not None and not (staleness(there) and not staleness(mine)):
+    if there is not None and not (replace and staleness(there) and not staleness(mine)):
         return False
     if staleness(mine):
         print_line(f"warning: {row.label}, seed {run.seed} is {staleness(mine)}")
+    if mine.provenance.get("dirty"):
+        print_line(f"warning: {row.label}, seed {run.seed} was made with changes that are not committed")
     write_json(run.published_path, _without_machine_paths(mine).to_json())
     return True
 

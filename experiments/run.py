@@ -3,9 +3,11 @@
 python -m experiments.run arch=squeezenet arch.bypass=simple data=fashion_mnist budget=proxy seed=0
 """
 
+import math
 import os
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +15,10 @@ from experiments.suite import cli, fingerprint, provenance
 from experiments.suite.compose import compose, resolve
 from experiments.suite.identity import run_id
 from experiments.suite.paths import DATA_CACHE, shown
+from experiments.suite.plan import FINISHED
 from experiments.suite.progress import TABLE_PROCESS, Reporter, WorkerReporter, print_line
 from experiments.suite.record import Record, pack_bits
+from experiments.suite.record import outcome as ended
 from experiments.suite.store import Busy, Run
 from lightning_modules.errors import CorruptFileError, UserError
 
@@ -27,20 +31,21 @@ def run(config: dict[str, Any]) -> Record:
         Busy: another process is at this run.
     """
     name = Run(run_id(config), config["seed"])
-    found = finished(name)
-    if found:
-        print_line(f"done before: {describe(found)} ({shown(name.record_path)})")
-        return found
+    with suppress(CorruptFileError):  # one that cannot be read is dealt with below, by the owner of the run
+        found = name.record()
+        if found and found.status in FINISHED:
+            print_line(f"done before: {describe(found)} ({shown(name.record_path)})")
+            return found
     if name.is_busy():
         raise Busy(name.owner())
     from lightning_modules import experiment  # imports torch, which takes seconds
 
     built = experiment.build(config, DATA_CACHE)
     with name.claimed():
-        return finished(name) or _train(config, name, built)
+        return _finished(name) or _recorded(config, name, built)
 
 
-def finished(name: Run) -> Record | None:
+def _finished(name: Run) -> Record | None:
     """The run's record if it counts. One that cannot be read is set aside, with a line that says so."""
     try:
         found = name.record()
@@ -48,65 +53,90 @@ def finished(name: Run) -> Record | None:
         name.set_aside()
         print_line(f"{error}; kept as {name.record_path.name}.damaged, the run is done again")
         return None
-    return found if found and found.status != "failed" else None
+    return found if found and found.status in FINISHED else None
 
 
-def _train(config: dict[str, Any], name: Run, built: Any) -> Record:
+def _recorded(config: dict[str, Any], name: Run, built: Any) -> Record:
+    """The run, done and recorded. What goes wrong in it is recorded, too, and raised."""
+    code = fingerprint.of_modules(sys.modules)
+    if not name.same_code(code):
+        print_line("its checkpoints are of other code than this; it starts over")
+        name.start_over()
+        name.same_code(code)
+    attempt, number = name.begin_attempt()
+    made_of = {
+        "run_id": name.run_id,
+        "seed": name.seed,
+        "label": config["label"],
+        "code": code,
+        "packages": provenance.packages(),
+        "machine": {**provenance.machine(), "accelerator": config["trainer"]["accelerator"]},
+        "threads": built.where.threads or provenance.cores(),
+        **provenance.commit(),
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "attempts": attempt,
+    }
+    try:
+        return _train(_without_places(config), name, built, made_of, number)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        result = {"status": "failed", "reason": reason, "metrics": {}, "curves": [], "per_example": {}}
+        name.write(Record(result, {}, _without_places(config), made_of))
+        raise
+
+
+def _without_places(config: dict[str, Any]) -> dict[str, Any]:
+    """Where the data lay and whose account it was is nobody's business."""
+    data = {**config["data"], "root": None, "mirrors": None}
+    return {**config, "data": data, "logger": {**config["logger"], "entity": None}}
+
+
+def _train(config: dict[str, Any], name: Run, built: Any, made_of: dict[str, Any], number: int) -> Record:
     from experiments.tracking import log_result, tracked, wandb_path
     from lightning_modules import experiment
 
-    began, started_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-    attempt = name.begin_attempt()
+    began = time.monotonic()
     label = config["label"] or name.run_id
-    with tracked(config, name.run_id, attempt, label) as logger, _reporter(name, label) as report:
+    with tracked(config, name.run_id, number, label) as logger, _reporter(name, label) as report:
         outcome = experiment.run(built, name.folder, logger, report)
         for path in outcome.damaged:
             print_line(f"{shown(path)} is damaged and was not used; went on from epoch {outcome.resumed_after}")
-        module = built.module
-        per_example = {}
-        if outcome.status == "done":
+        status, metrics, per_example = outcome.status, outcome.metrics, {}
+        if status == "done" and not all(math.isfinite(value) for value in metrics.values()):
+            status, metrics = "diverged", {"train/diverged_epoch": len(outcome.curves)}
+        if status == "done":
             per_example = {
-                "test/top1_acc": pack_bits(module.top1_correct.numpy(), scale=100.0),
-                "test/top5_acc": pack_bits(module.top5_correct.numpy(), scale=100.0),
+                "test/top1_acc": pack_bits(built.module.top1_correct.numpy(), scale=100.0),
+                "test/top5_acc": pack_bits(built.module.top5_correct.numpy(), scale=100.0),
             }
         record = Record(
             result={
-                "status": outcome.status,
-                "metrics": outcome.metrics,
+                "status": status,
+                "metrics": metrics,
                 "curves": outcome.curves,
                 "per_example": per_example,
                 "weights_sha256": outcome.weights_sha256,
             },
             cost=experiment.cost(config, built),
-            config={**config, "data": {**config["data"], "root": None}},  # where it lay here is nobody's business
+            config=config,
             provenance={
-                "run_id": name.run_id,
-                "seed": name.seed,
-                "label": config["label"],
-                "code": fingerprint.of_modules(sys.modules),
-                "packages": provenance.packages(),
-                "machine": provenance.machine(),
-                "threads": built.where.threads or provenance.cores(),
-                **provenance.commit(),
-                "started_at": started_at,
+                **made_of,
                 "training_s": round(outcome.training_s, 1),
-                "wall_s": round(time.monotonic() - began, 1),
-                "attempts": attempt,
+                "wall_s": round(max(time.monotonic() - began, outcome.training_s), 1),
                 "wandb": wandb_path(logger),
             },
         )
         name.write(record)
         log_result(logger, record, built)
-    print_line(f"{record.status}: {describe(record)} ({shown(name.record_path)})")
+    print_line(f"{describe(record)} ({shown(name.record_path)})")
     return record
 
 
 def describe(record: Record) -> str:
-    """The run in a few words: its label, seed and the number people look for first."""
-    label = record.provenance.get("label") or record.run_id
-    if record.status == "diverged":
-        return f"{label}, seed {record.seed}: diverged at epoch {record.metrics.get('train/diverged_epoch')}"
-    return f"{label}, seed {record.seed}: test error {record.metrics['test/top1_err']:.2f} %"
+    """The run in a few words: its label, its seed and how it ended."""
+    return f"{record.provenance.get('label') or record.run_id}, seed {record.seed}: {ended(record)}"
 
 
 def _reporter(name: Run, label: str) -> Any:

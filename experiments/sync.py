@@ -7,6 +7,7 @@ import netrc
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 from experiments.suite import cli
 from experiments.suite.paths import local, shown
@@ -27,10 +28,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _has_login() -> bool:
-    """Whether `wandb login` left a key for any server."""
+    """Whether `wandb login` left a key for the server that W&B will ask."""
+    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        return bool(netrc.netrc().hosts)
-    except (FileNotFoundError, netrc.NetrcParseError):
+        return netrc.netrc().authenticators(server) is not None
+    except (OSError, netrc.NetrcParseError):
         return False
 
 

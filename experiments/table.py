@@ -3,20 +3,26 @@
 python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jobs=0 recipe.lr=0.02
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
 
 from experiments.suite import cli, rendering
 from experiments.suite.compose import compose
-from experiments.suite.launch import Pool
-from experiments.suite.paths import shown
+from experiments.suite.contract import DEFAULT_BUDGET
+from experiments.suite.launch import Failures, Pool
+from experiments.suite.paths import ROOT, shown
 from experiments.suite.plan import PlannedRun, minutes_left
 from experiments.suite.progress import duration, print_line
-from experiments.suite.regenerate import DEFAULT_BUDGET, Request, render, write_local
+from experiments.suite.regenerate import Request, published_request, render, write_local
 from experiments.suite.store import Busy
 from experiments.suite.verb import parse, worker_count
+from lightning_modules.errors import UserError
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jobs": 0}
 
@@ -25,14 +31,13 @@ def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
     jobs = worker_count(own["jobs"])
-    if own["fresh"]:
-        _forget(request.planned())
-    missing = [run for run in request.planned() if run.to_do]
+    missing = [run for run in request.planned() if run.to_do or own["fresh"]]
     print_line(outlook(request, missing, jobs))
     failures = {}
     if missing:
         _show_published(request)
-        failures = Pool(_longest_first(missing), jobs, tags=[request.table.name]).run()
+        _find_data(request)
+        failures = _run(missing, jobs, request.table.name, own["fresh"])
     data, problems = render(request)
     folder = write_local(data)
     rendering.terminal(data, Console())
@@ -46,6 +51,38 @@ def main(arguments: list[str]) -> int:
     if failures and all(code == cli.USER_ERROR for _, code in failures):
         return cli.USER_ERROR
     return 1 if failures else 0
+
+
+def _run(missing: Sequence[PlannedRun], jobs: int, table: str, fresh: bool) -> Failures:
+    """Does the runs. With ``fresh`` they start over, and get their old record back where they come to nothing."""
+    try:
+        if fresh:
+            _start_over(missing)
+        return Pool(_longest_first(missing), jobs, tags=[table]).run()
+    finally:
+        for planned in missing if fresh else ():
+            planned.run.restore()
+
+
+def _start_over(runs: Sequence[PlannedRun]) -> None:
+    """All but those that another process is just doing."""
+    for planned in runs:
+        with suppress(Busy), planned.run.claimed():
+            planned.run.start_over()
+
+
+def _find_data(request: Request) -> None:
+    """Finds or fetches what the rows are trained on, once and before anything is written."""
+    found = set()
+    for row in request.rows:
+        data = json.dumps(compose(row.overrides)["data"], sort_keys=True)
+        if data not in found:
+            found.add(data)
+            command = [sys.executable, "-m", "experiments.fetch", *row.overrides]
+            answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if answer.returncode:
+                said = answer.stderr.strip().splitlines()
+                raise UserError(said[-1].removeprefix("error: ") if said else "the data could not be fetched")
 
 
 def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:
@@ -64,33 +101,18 @@ def _longest_first(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return sorted(runs, key=lambda run: (run.run.seed, -(run.minutes or 0.0)))
 
 
-def _forget(runs: Sequence[PlannedRun]) -> None:
-    """Lets every run start over, except one that another process is just doing."""
-    for run in runs:
-        try:
-            with run.run.claimed():
-                run.run.discard()
-        except Busy:
-            continue
-
-
 def _show_published(request: Request) -> None:
-    data, _ = render(request, here=False)
+    data, _ = render(published_request(request.table.name), here=False)
     if any(cell["published"] for row in data["rows"] for cell in row["cells"].values()):
         print_line("Published:")
         rendering.terminal(data, Console())
 
 
 def _log(data: dict[str, Any], logger: Mapping[str, Any]) -> None:
-    """One W&B run with the table. W&B is a mirror: when it fails, the table stands all the same."""
-    if logger["name"] == "none":
-        return
-    from experiments.tracking import log_table
+    if logger["name"] != "none":
+        from experiments.tracking import log_table  # imports torch, which takes seconds
 
-    try:
         log_table(data, logger)
-    except Exception as error:
-        print_line(f"warning: the table was not logged to W&B ({error})")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """A run on W&B: its curves while it trains, its numbers and pictures when it is done. W&B mirrors the record."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +10,8 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 from wandb.errors import UsageError
 
-from experiments.suite import rendering
 from experiments.suite.paths import local, shown
+from experiments.suite.progress import print_line
 from experiments.suite.record import Record
 from lightning_modules.errors import UserError
 from lightning_modules.experiment import Experiment
@@ -23,7 +21,7 @@ PICTURES = 16  # misclassified test images shown for each run
 
 
 @contextmanager
-def tracked(config: Mapping[str, Any], run_id: str, attempt: int, label: str) -> Iterator[WandbLogger | None]:
+def tracked(config: Mapping[str, Any], run_id: str, number: int, label: str) -> Iterator[WandbLogger | None]:
     """The run's W&B logger (None with logger=none), closed whatever happens, so that the next run gets its own.
 
     Group: the run id, so that seeds stand side by side. Offline runs are kept in results/local/wandb.
@@ -32,30 +30,49 @@ def tracked(config: Mapping[str, Any], run_id: str, attempt: int, label: str) ->
         yield None
         return
     groups = [config[group]["name"] for group in ("arch", "data", "compression", "budget")]
-    try:
-        run = wandb.init(
-            project=config["logger"]["project"],
-            entity=config["logger"]["entity"],
-            dir=str(local()),
-            mode=config["logger"]["mode"],
-            group=run_id,
-            job_type="train",
-            name=f"{label}/{config['seed']}",
-            id=f"{run_id}-{config['seed']}-{attempt}",
-            tags=[*groups, *config["tags"]],
-            config=dict(config),
-            settings=QUIET,
-        )
-    except UsageError as error:
-        raise UserError(
-            f"logger.mode=online needs a login: run `wandb login`, or use logger.mode=offline ({error})"
-        ) from error
+    run = _started(
+        config["logger"],
+        group=run_id,
+        job_type="train",
+        name=f"{label}/{config['seed']}",
+        id=f"{run_id}-{config['seed']}-{number}",
+        tags=[*groups, *config["tags"]],
+        config=dict(config),
+    )
     failed = True
     try:
         yield WandbLogger(experiment=run)
         failed = False
     finally:
-        wandb.finish(exit_code=int(failed))
+        with _as_a_mirror():
+            wandb.finish(exit_code=int(failed))
+
+
+def _started(logger: Mapping[str, Any], **about: Any) -> Any:
+    """A W&B run. Raises UserError when it should be online and there is no login."""
+    try:
+        return wandb.init(
+            project=logger["project"],
+            entity=logger["entity"],
+            mode=logger["mode"],
+            dir=str(local()),
+            settings=QUIET,
+            **about,
+        )
+    except UsageError as error:
+        what = " ".join(str(error).split())
+        if logger["mode"] == "online":
+            what = f"logger.mode=online needs a login: run `wandb login`, or use logger.mode=offline ({what})"
+        raise UserError(what) from error
+
+
+@contextmanager
+def _as_a_mirror() -> Iterator[None]:
+    """Whatever W&B raises inside costs a line, not the result: the record is what counts."""
+    try:
+        yield
+    except Exception as error:
+        print_line(f"warning: not all was logged to W&B ({' '.join(str(error).split())})")
 
 
 def wandb_path(logger: WandbLogger | None) -> str | None:
@@ -67,9 +84,12 @@ def wandb_path(logger: WandbLogger | None) -> str | None:
 
 def log_result(logger: WandbLogger | None, record: Record, experiment: Experiment) -> None:
     """Final metrics, cost, confusion matrix and a few misclassified images."""
-    if logger is None:
-        return
-    run = logger.experiment
+    if logger is not None:
+        with _as_a_mirror():
+            _log_result(logger.experiment, record, experiment)
+
+
+def _log_result(run: Any, record: Record, experiment: Experiment) -> None:
     run.summary.update({**record.metrics, "status": record.status})
     run.summary.update(
         {f"cost/{scale}/{name}": counts[name] for scale, counts in record.cost.items() for name in ("params", "macs")}
@@ -96,23 +116,31 @@ def log_result(logger: WandbLogger | None, record: Record, experiment: Experimen
 
 def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:
     """One summary run for a table: its numbers as a wandb.Table, its verdicts in the summary."""
-    lines: list[list[Any]] = list(csv.reader(io.StringIO(rendering.csv(dict(data)))))
-    run = wandb.init(
-        project=logger["project"],
-        entity=logger["entity"],
-        dir=str(local()),
-        mode=logger["mode"],
-        group=data["table"],
-        job_type="table",
-        name=f"{data['table']}/{data['budget']}",
-        tags=[data["table"], data["budget"]],
-        settings=QUIET,
-    )
-    try:
-        run.log({data["table"]: wandb.Table(columns=list(lines[0]), data=lines[1:])})
-        verdicts = {
-            f"claim/{claim['id']}": (claim["here"] or {"verdict": "not run"})["verdict"] for claim in data["claims"]
-        }
-        run.summary.update(verdicts)
-    finally:
-        run.finish()
+    with _as_a_mirror():
+        name = data["table"]
+        tags = [name, data["budget"]]
+        run = _started(logger, group=name, job_type="table", name=f"{name}/{data['budget']}", tags=tags)
+        try:
+            run.log({name: wandb.Table(columns=["row", "source", *_columns(data)], data=_lines(data))})
+            run.summary.update({f"claim/{claim['id']}": claim["here"]["verdict"] for claim in data["claims"]})
+        finally:
+            run.finish()
+
+
+def _columns(data: Mapping[str, Any]) -> list[Any]:
+    return [column["name"] for column in data["columns"]]
+
+
+def _lines(data: Mapping[str, Any]) -> list[list[Any]]:
+    """Three lines a row as in the printed table: the paper's numbers, the published means, this machine's."""
+    lines = []
+    for row in data["rows"]:
+        cells = [row["cells"][name] for name in _columns(data)]
+        lines.append([row["label"], "paper", *(_number(cell["paper"]) for cell in cells)])
+        for side in ("published", "here"):
+            lines.append([row["label"], side, *(_number((cell[side] or {}).get("mean")) for cell in cells)])
+    return lines
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -18,11 +18,20 @@ DIGITS = 10  # significant ones kept: below them, sums differ between processors
 
 
 def assemble(
-    table: Table, budget: str, published: Records, here: Records, row_notes: Mapping[str, str]
+    table: Table,
+    budget: str,
+    published: Records,
+    here: Records,
+    row_notes: Mapping[str, str],
+    published_budget: str | None = None,
 ) -> dict[str, Any]:
-    """``published`` and ``here``: the records of each row; ``row_notes``: what the planner has to say about a row."""
+    """``published`` and ``here``: the records of each row; ``row_notes``: what the planner has to say about a row.
+
+    ``budget`` is that of ``here``, and of ``published`` unless it has its own. Claims are judged by the contract's seeds.
+    """
     sides = {"published": published, "here": here}
-    verdicts = {side: claims.judge(table, budget, records) for side, records in sides.items()}
+    budgets = {"published": published_budget or budget, "here": budget}
+    verdicts = {side: claims.judge(table, budgets[side], _of_contract(table, sides[side])) for side in sides}
     scaled = scale.notes(table, sides.values())
     extra = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
     return _tidy(
@@ -51,6 +60,10 @@ def assemble(
             "notes": list(table.notes),
         }
     )
+
+
+def _of_contract(table: Table, records: Records) -> Records:
+    return {name: [record for record in row if record.seed in table.seeds] for name, row in records.items()}
 
 
 def _tidy(value: Any) -> Any:

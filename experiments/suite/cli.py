@@ -28,6 +28,9 @@ def call(main: Callable[[list[str]], int]) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = _say(f"error: {where}{error.strerror or error}; make it readable and writable, or make room", USER_ERROR)
     except Interrupted as interrupted:
         code = _say("interrupted: the same command goes on from the last finished epoch", 128 + interrupted.signal)
     sys.exit(code)

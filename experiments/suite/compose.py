@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.suite.fields import check_fields
+from experiments.suite.fields import check_fields, check_values
 from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import CONF, local
 from lightning_modules.errors import CorruptFileError, UserError
@@ -59,6 +59,7 @@ def resolve(composed: Any, choices: Any) -> dict[str, Any]:
     config: Any = OmegaConf.to_container(composed, resolve=True)
     config = {key: value for key, value in config.items() if key != "hydra"}
     check_fields(config, dict(choices))
+    check_values(config)
     Recipe.of(config["recipe"])
     return config
 

@@ -17,6 +17,7 @@ from experiments.suite.paper import table as paper_table
 from experiments.suite.paths import CONF, shown
 from lightning_modules.errors import UserError
 
+DEFAULT_BUDGET = "proxy"  # the one that is published
 REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
 OPTIONAL = ("aliases", "notes", "fields")
 ROW_OPTIONAL = ("paper", "paper_table", "fields", "implemented", "note", "cell_notes")

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from experiments.suite.paths import CONF
-from lightning_modules.errors import UserError
+from lightning_modules.errors import UserError, check_choice
 
 TOP = {"task": str, "seed": int, "tags": list, "proxy_images": int}
 # Fields that may be null, and what they are otherwise. Their files cannot say both.
@@ -46,6 +46,21 @@ def check_fields(config: dict[str, Any], choices: Mapping[str, Any]) -> None:
         config[name] = _typed(config[name], kind, name)
     if config["seed"] < 0:
         raise UserError(f"seed={config['seed']}: must be 0 or more")
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """What a type does not say and no other part would find before training. Raises UserError."""
+    check_choice("logger.mode", config["logger"]["mode"], ("offline", "online"))
+    check_choice("trainer.devices", config["trainer"]["devices"], (1,))
+    for name in ("mean", "std"):
+        _check_per_channel(config["data"], name)
+
+
+def _check_per_channel(data: Mapping[str, Any], name: str) -> None:
+    numbers = [number for number in data[name] if isinstance(number, (int, float)) and (name == "mean" or number > 0)]
+    if len(numbers) != len(data[name]) or len(numbers) != data["channels"]:
+        kind = "numbers" if name == "mean" else "numbers above 0"
+        raise UserError(f"data.{name}={data[name]}: must be {data['channels']} {kind}, one a channel")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Of which code a record is: a digest for each of the project's modules that its process had loaded.
+"""Of which code a record is: a digest for each module of lightning_modules that its process had loaded.
 
 Comments, docstrings and layout do not count. Neither do package __init__ files, which only point to modules.
 """

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from experiments.suite.cli import BUSY, USER_ERROR
-from experiments.suite.paths import ROOT, shown
+from experiments.suite.paths import RESULTS, ROOT, results, shown
 from experiments.suite.plan import FINISHED, PlannedRun, makespan
 from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
+from experiments.suite.record import outcome
 from lightning_modules.errors import CorruptFileError
 
 POLL_S = 0.2
+COMMAND = "$ python "
 WAITING = {"phase": "waiting"}
 ALL = "all runs"
 GRACE_S = 8.0  # what a run that is asked to stop gets to close its files
+
+Failures = dict[tuple[str, int], list[str]]  # by reason and exit code, the runs
 
 
 @dataclass
@@ -27,11 +31,11 @@ class Pool:
     planned: Sequence[PlannedRun]
     jobs: int
     tags: Sequence[str]
-    failures: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    failures: Failures = field(default_factory=dict)
     _left: dict[str, float | None] = field(default_factory=dict)
     _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
 
-    def run(self) -> dict[tuple[str, int], list[str]]:
+    def run(self) -> Failures:
         waiting = list(self.planned)
         try:
             with View() as view:
@@ -72,15 +76,15 @@ class Pool:
         run = item.run
         run.folder.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "experiments.run", *item.overrides, f"seed={run.seed}", "trainer.threads=1",
+            sys.executable, "-m", "experiments.run", "trainer.threads=1", *item.overrides, f"seed={run.seed}",
             f"label={quoted(item.label)}", f"tags=[{','.join(quoted(tag) for tag in self.tags)}]",
         ]  # fmt: skip
         with run.log_path.open("ab") as log:
-            log.write(f"{' '.join(command[1:])}\n".encode())
+            log.write(f"{COMMAND}{' '.join(command[1:])}\n".encode())
             log.flush()
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, TABLE_PROCESS: str(os.getpid()), "OMP_NUM_THREADS": "1"},
+                env={**os.environ, TABLE_PROCESS: str(os.getpid()), RESULTS: str(results()), "OMP_NUM_THREADS": "1"},
                 start_new_session=True,  # Ctrl-C reaches the table, which then stops its runs in order
             )  # fmt: skip
         self._processes[name_of(item)] = (item, process)
@@ -93,17 +97,13 @@ class Pool:
 
     def _last_word(self, name: str, item: PlannedRun, code: int) -> str:
         try:
-            record = item.run.record() if code == 0 else None
+            record = item.run.record()
         except CorruptFileError as error:
             return self._failed(name, str(error), code)
-        if record is None:
+        if record is None or record.status == "failed":
             log = "" if code == USER_ERROR else f" (exit {code}; {shown(item.run.log_path)})"
             return self._failed(name, last_line(item) + log, code)
-        if record.status == "diverged":
-            return f"{name}: diverged at epoch {record.metrics.get('train/diverged_epoch')}"
-        return (
-            f"{name}: test error {record.metrics['test/top1_err']:.2f} % after {duration(record.provenance['wall_s'])}"
-        )
+        return f"{name}: {outcome(record)} after {duration(record.provenance.get('wall_s'))}"
 
     def _failed(self, name: str, reason: str, code: int) -> str:
         self.failures.setdefault((reason, code), []).append(name)
@@ -146,7 +146,7 @@ def name_of(item: PlannedRun) -> str:
 def last_line(item: PlannedRun) -> str:
     """What the run said last."""
     lines = [line for line in item.run.log_path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].removeprefix("error: ") if lines else "it said nothing"
+    return lines[-1].removeprefix("error: ") if lines and not lines[-1].startswith(COMMAND) else "it said nothing"
 
 
 def quoted(text: str) -> str:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
+RESULTS = "COMPACT_NETS_RESULTS"
 DATA_CACHE = ROOT / "data"  # what was downloaded
 
 
 def results() -> Path:
-    """The results folder; COMPACT_NETS_RESULTS moves it, to a scratch disk or away from a test's user."""
-    return Path(os.environ.get("COMPACT_NETS_RESULTS") or ROOT / "results")
+    """The results folder; the environment variable moves it, to a scratch disk or away from a test's user."""
+    return Path(os.environ.get(RESULTS) or ROOT / "results").absolute()
 
 
 def local() -> Path:

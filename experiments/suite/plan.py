@@ -7,7 +7,7 @@ from typing import Literal
 
 from experiments.suite import fingerprint
 from experiments.suite.compose import compose
-from experiments.suite.contract import Table
+from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.identity import run_id
 from experiments.suite.paths import published
 from experiments.suite.record import Record
@@ -16,6 +16,7 @@ from lightning_modules.errors import CorruptFileError
 
 State = Literal["done", "missing", "interrupted", "running", "failed", "damaged"]
 FINISHED = ("done", "diverged")
+START_MIN = 10 / 60  # what a run takes before its first training step
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,18 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class RowPlan:
-    """A row of a table at a budget: its configuration's name and what its contract's name is."""
+    """A row of a table at a budget: its run id, that of its contract, and that of its contract at budget proxy.
+
+    ``share``: the training images it sees, as a share of what it sees at budget proxy; None on other data.
+    """
 
     row: str
     label: str
     overrides: tuple[str, ...]
     run_id: str
     contract_id: str
+    proxy_id: str
+    share: float | None
 
     @property
     def differs(self) -> bool:
@@ -66,8 +72,21 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
         if not row.implemented:
             continue
         contract = (f"experiment={table.name}/{row.name}", f"budget={budget}")
-        own = (*contract, *extra)
-        plans.append(RowPlan(row.name, row.label, own, run_id(compose(own)), run_id(compose(contract))))
+        own = compose((*contract, *extra))
+        proxy = compose((contract[0], f"budget={DEFAULT_BUDGET}"))
+        seen = [config["budget"]["images_seen"] for config in (own, proxy)]
+        comparable = own["data"]["name"] == proxy["data"]["name"] and None not in seen
+        plans.append(
+            RowPlan(
+                row=row.name,
+                label=row.label,
+                overrides=(*contract, *extra),
+                run_id=run_id(own),
+                contract_id=run_id(compose(contract)),
+                proxy_id=run_id(proxy),
+                share=seen[0] / seen[1] if comparable else None,
+            )
+        )
     return plans
 
 
@@ -102,12 +121,20 @@ def staleness(record: Record) -> str:
 
 
 def expected_minutes(row: RowPlan) -> float | None:
-    """From the records of the same run, or of the row's contract run; the median over what is here or published."""
+    """The median over the records, here or published, of the same run, else of its contract's.
+
+    Where there is none, that of the row at budget proxy in proportion to the images seen, plus the start. None where
+    that tells nothing either.
+    """
     for name in (row.run_id, row.contract_id):
-        minutes = [record.provenance["wall_s"] / 60 for record in _records_of(name) if "wall_s" in record.provenance]
-        if minutes:
+        if minutes := _minutes_of(name):
             return statistics.median(minutes)
-    return None
+    minutes = _minutes_of(row.proxy_id)
+    return statistics.median(minutes) * row.share + START_MIN if minutes and row.share is not None else None
+
+
+def _minutes_of(name: str) -> list[float]:
+    return [record.provenance["wall_s"] / 60 for record in _records_of(name) if "wall_s" in record.provenance]
 
 
 def _records_of(name: str) -> list[Record]:

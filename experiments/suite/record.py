@@ -4,7 +4,7 @@
     result      status, metrics, curves, per_example, weights_sha256. Bit-equal whether or not the run was interrupted
     cost        at the paper's scale and at the run's: input, params, macs, by_layer
     config      the resolved configuration
-    provenance  run id, seed, label, data and code fingerprints, packages, device, threads, commit, times, W&B path
+    provenance  run id, seed, label, code fingerprint, packages, machine, threads, commit, times, attempts, W&B path
 
 Metrics are named ``split/name`` (``test/top1_acc``, percent). ``per_example`` holds one number for each example of the
 test set, for paired tests: 0/1 as {"bits": base64, "n": count}, other numbers as {"values": [...]}.
@@ -31,6 +31,15 @@ LAYOUT: dict[str, dict[str, type | tuple[type, ...]]] = {
     "cost": {},
     "config": {},
     "provenance": {"run_id": str, "seed": int},
+}
+
+# What may be missing, but must be of this type where it is there.
+OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    "provenance.wall_s": (int, float),
+    "provenance.training_s": (int, float),
+    "provenance.code": dict,
+    "config.data": dict,
+    "config.budget": dict,
 }
 
 
@@ -80,6 +89,16 @@ class Record:
         }
 
 
+def outcome(record: Record) -> str:
+    """How a run ended, in a few words."""
+    if record.status == "failed":
+        return f"failed: {record.result.get('reason', 'see its log')}"
+    if record.status == "diverged":
+        return f"diverged at epoch {record.metrics.get('train/diverged_epoch', '?')}"
+    error = record.metrics.get("test/top1_err")
+    return "done" if error is None else f"test error {error:.2f} %"
+
+
 def pack_bits(values: np.ndarray, scale: float = 1.0) -> dict[str, Any]:
     """A 0/1 array as text: eight to a byte, base64; each one stands for ``scale`` (100 for percent)."""
     packed = np.packbits(values.astype(bool)).tobytes()
@@ -126,6 +145,12 @@ def _problem(value: Any) -> str | None:
         return f"result.status is {value['result']['status']!r}"
     if value["result"]["status"] == "done" and not value["result"]["metrics"]:
         return "result.metrics is empty"
+    for place, kind in OPTIONAL.items():
+        part, field = place.split(".")
+        if field in value[part] and not isinstance(value[part][field], kind):
+            return f"{place} is {value[part][field]!r}"
+    if not all(isinstance(digest, str) for digest in value["provenance"].get("code", {}).values()):
+        return "provenance.code holds what is no digest"
     for metric, number in value["result"]["metrics"].items():
         if not isinstance(number, (int, float)) or not math.isfinite(number):
             return f"result.metrics.{metric} is no number"

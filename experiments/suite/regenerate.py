@@ -7,13 +7,12 @@ from typing import Any
 
 from experiments.suite import contract, rendering
 from experiments.suite.assemble import assemble
-from experiments.suite.contract import Table
+from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.paths import local
 from experiments.suite.paths import published as published_folder
-from experiments.suite.plan import PlannedRun, RowPlan, evidence, plan, rows_of, staleness
+from experiments.suite.plan import Evidence, PlannedRun, RowPlan, evidence, plan, rows_of, staleness
+from experiments.suite.record import Record
 from lightning_modules.errors import UserError
-
-DEFAULT_BUDGET = "proxy"
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,26 @@ class Request:
 
 
 def render(request: Request, here: bool = True) -> tuple[dict[str, Any], list[str]]:
-    """The table as data, and a line for each record that could not be read. Without ``here``, the published view."""
-    published = evidence(request.rows, request.table.seeds, published=True)
-    mine = evidence(request.rows, request.shown_seeds, published=False) if here else None
-    notes: dict[str, str] = {}
-    for row in request.rows:
-        said = []
-        if row.differs and here:
-            said.append(f"this machine's runs differ from the contract: {' '.join(request.extra)}")
-        for record in mine.records[row.row] if mine else published.records[row.row]:
-            stale = staleness(record)
-            if stale and here and stale not in said:
-                said.append(stale)
-        if said:
-            notes[row.row] = "; ".join(said)
-    data = assemble(request.table, request.budget, published.records, mine.records if mine else {}, notes)
-    return data, published.problems + (mine.problems if mine else [])
+    """The table as data, and a line for each record that could not be read. Without ``here``, the published view.
+
+    What is published is the contract at budget proxy, whatever the budget of this machine's runs.
+    """
+    contract_rows = request.rows if request.budget == DEFAULT_BUDGET else rows_of(request.table, DEFAULT_BUDGET)
+    published = evidence(contract_rows, request.table.seeds, published=True)
+    mine = evidence(request.rows, request.shown_seeds, published=False) if here else Evidence({})
+    notes = {row.row: _note(request, row, mine.records.get(row.row, [])) for row in request.rows} if here else {}
+    data = assemble(request.table, request.budget, published.records, mine.records, notes, DEFAULT_BUDGET)
+    return data, published.problems + mine.problems
+
+
+def _note(request: Request, row: RowPlan, mine: Sequence[Record]) -> str:
+    """What a reader must know of this machine's runs of a row."""
+    said = [f"this machine's runs differ from the contract: {' '.join(request.extra)}"] if row.differs else []
+    said += sorted({stale for record in mine if (stale := staleness(record))})
+    outside = sorted({record.seed for record in mine} - set(request.table.seeds))
+    if outside:
+        said.append(f"seeds {', '.join(map(str, outside))} are not the contract's: shown, not judged")
+    return "; ".join(said)
 
 
 def write_local(data: dict[str, Any]) -> Path:

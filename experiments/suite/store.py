@@ -7,8 +7,8 @@ A run has one owner at a time: a lock that the operating system drops when its p
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,13 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from experiments.suite import record
-from experiments.suite.files import write_json
+from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import local, published, shown
 from experiments.suite.record import Record
 from lightning_modules.errors import CorruptFileError, UserError
+
+PROBE_S = 0.5  # somebody who only looks whether a run is busy holds its lock for less
+FRESH = "fresh"  # a line of the file of attempts: what came before is forgotten
 
 
 class Busy(Exception):
@@ -97,7 +100,7 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = self._lock()
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PROBE_S)
             (self.folder / "owner").write_text(str(os.getpid()), encoding="ascii")
         except Timeout:
             raise Busy(self.owner()) from None
@@ -121,27 +124,58 @@ class Run:
         except (OSError, ValueError):
             return "just started"
 
-    def begin_attempt(self) -> int:
-        """Notes that a process starts or resumes this run; returns how many have, this one included."""
-        attempts = self.folder / "attempts"
-        with attempts.open("a", encoding="ascii") as file:
-            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} process {os.getpid()}\n")
-        return len(attempts.read_text(encoding="ascii").splitlines())
+    def begin_attempt(self) -> tuple[int, int]:
+        """Notes that a process starts or resumes this run.
+
+        Returns how many have since it last started over, this one included, and a number no attempt had before.
+        """
+        self._note(f"{datetime.now(UTC).isoformat(timespec='seconds')} process {os.getpid()}")
+        lines = (self.folder / "attempts").read_text(encoding="ascii").splitlines()
+        return next((count for count, line in enumerate(reversed(lines)) if line == FRESH), len(lines)), len(lines)
+
+    def _note(self, line: str) -> None:
+        with (self.folder / "attempts").open("a", encoding="ascii") as file:
+            file.write(f"{line}\n")
 
     def write(self, result: Record) -> None:
         """Writes the record and lets go of what only an unfinished run needs."""
         write_json(self.record_path, result.to_json())
         if result.status != "failed":
             older = sorted(self.folder.glob("epoch-*.ckpt"))[:-1]
-            for leftover in (self.progress_path, self.folder / "attempts", *older):
+            for leftover in (self.progress_path, self._previous, *older):
                 leftover.unlink(missing_ok=True)
 
-    def discard(self) -> None:
-        """Forgets the record and every checkpoint, so that the run starts over. The caller holds the claim."""
-        for pattern in ("record.json", "epoch-*.ckpt", "progress.json", "attempts"):
+    def start_over(self) -> None:
+        """Forgets every checkpoint and puts the record aside until there is a new one. The caller holds the claim."""
+        if self.record_path.exists():
+            self.record_path.replace(self._previous)
+        for pattern in ("epoch-*.ckpt", "progress.json", "code.json"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
+        self._note(FRESH)
+
+    def restore(self) -> None:
+        """Brings back the record of a run that was to start over and could not."""
+        if self._previous.exists() and not self.record_path.exists() and not self.started():
+            self._previous.replace(self.record_path)
+
+    @property
+    def _previous(self) -> Path:
+        return self.folder / "record.json.previous"
 
     def set_aside(self) -> None:
-        """Renames a record that cannot be read to record.json.damaged, out of the way of the next one."""
-        self.record_path.rename(self.record_path.with_suffix(".json.damaged"))
+        """Renames a record that cannot be read, out of the way of the next one. The caller holds the claim."""
+        with suppress(FileNotFoundError):
+            self.record_path.rename(self.record_path.with_suffix(".json.damaged"))
+            self._note(FRESH)
+
+    def same_code(self, fingerprint: Mapping[str, str]) -> bool:
+        """Whether the checkpoints are of this code; notes the code where there are none. The caller holds the claim."""
+        path = self.folder / "code.json"
+        if self.started():
+            try:
+                return read_json(path) == dict(fingerprint)
+            except (OSError, CorruptFileError):
+                return False
+        write_json(path, dict(fingerprint))
+        return True

@@ -37,7 +37,7 @@ def parse(
 
 
 def _typed(key: str, text: str, default: Any) -> Any:
-    if default is None or isinstance(default, str):
+    if not text or default is None or isinstance(default, str):
         return text or default
     try:
         value = yaml.safe_load(f"[{text}]" if isinstance(default, list) and not text.startswith("[") else text)

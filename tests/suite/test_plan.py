@@ -26,8 +26,11 @@ ID, CONTRACT = "net-data-none-proxy-0123456789", "net-data-none-proxy-cccccccccc
 SOURCE = "lightning_modules/recipe.py"
 
 
-def row(run_id: str = ID, contract_id: str | None = None) -> RowPlan:
-    return RowPlan("vanilla", "Vanilla", ("budget=proxy",), run_id, contract_id or run_id)
+PROXY = "net-data-none-proxy-ddddddddddd"
+
+
+def row(run_id: str = ID, contract_id: str | None = None, share: float | None = None) -> RowPlan:
+    return RowPlan("vanilla", "Vanilla", ("budget=proxy",), run_id, contract_id or run_id, PROXY, share)
 
 
 def record(seed: int = 0, run_id: str = ID, **provenance: Any) -> Record:
@@ -233,3 +236,12 @@ def test_evidence_names_what_cannot_be_read_and_goes_on(published: bool) -> None
     assert [each.seed for each in found.records["vanilla"]] == [0, 2]
     assert len(found.problems) == 1
     assert str(path) in found.problems[0]
+
+
+def test_without_records_of_its_own_a_run_takes_its_share_of_the_published_one() -> None:
+    assert expected_minutes(row(share=0.5)) is None
+    keep(record(run_id=PROXY, wall_s=600.0), published=True)
+    assert expected_minutes(row(share=0.5)) == pytest.approx(5 + 10 / 60)
+    assert expected_minutes(row(share=None)) is None
+    keep(record(wall_s=60.0))
+    assert expected_minutes(row(share=0.5)) == 1.0

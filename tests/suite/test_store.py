@@ -186,7 +186,7 @@ def test_what_is_started_has_a_checkpoint() -> None:
 
 def test_attempts_are_counted() -> None:
     RUN.folder.mkdir(parents=True)
-    assert [RUN.begin_attempt() for _ in range(3)] == [1, 2, 3]
+    assert [RUN.begin_attempt() for _ in range(3)] == [(1, 1), (2, 2), (3, 3)]
 
 
 def test_a_finished_run_keeps_its_last_checkpoint_alone() -> None:
@@ -195,7 +195,7 @@ def test_a_finished_run_keeps_its_last_checkpoint_alone() -> None:
     write_json(RUN.progress_path, {})
     RUN.log_path.write_text("log", encoding="utf-8")
     RUN.write(made(3, {"a": 1.0}))
-    assert names() == {"record.json", "log.txt", paths[1].name}
+    assert names() == {"record.json", "log.txt", "attempts", paths[1].name}
 
 
 def test_a_diverged_run_is_finished_too() -> None:
@@ -210,23 +210,53 @@ def test_a_failed_run_keeps_what_it_can_go_on_from() -> None:
     RUN.begin_attempt()
     RUN.write(made(3, status="failed"))
     assert len(list(RUN.folder.glob("*.ckpt"))) == 2
-    assert RUN.begin_attempt() == 2
+    assert RUN.begin_attempt() == (2, 2)
 
 
-def test_to_discard_a_run_is_to_start_it_over() -> None:
+def test_a_run_that_starts_over_forgets_and_gets_back_what_it_had_when_it_comes_to_nothing() -> None:
     checkpoints(1, 2)
     RUN.begin_attempt()
     RUN.write(made(3, {"a": 1.0}))
-    checkpoints(3)
     with RUN.claimed():
-        RUN.discard()
-        assert RUN.is_busy()
+        RUN.start_over()
     assert RUN.record() is None
     assert not RUN.started()
-    assert RUN.begin_attempt() == 1
+    RUN.restore()
+    assert RUN.record() == made(3, {"a": 1.0})
+    assert RUN.begin_attempt() == (1, 3)
 
 
-def test_to_discard_nothing_is_fine() -> None:
+def test_a_new_record_takes_the_place_of_the_one_before() -> None:
     RUN.folder.mkdir(parents=True)
-    RUN.discard()
+    RUN.write(made(3, {"a": 1.0}))
+    RUN.start_over()
+    RUN.write(made(3, {"a": 2.0}))
+    RUN.restore()
+    assert RUN.record() == made(3, {"a": 2.0})
+    assert not list(RUN.folder.glob("*.previous"))
+
+
+def test_an_interrupted_fresh_run_is_not_hidden_by_the_record_before_it() -> None:
+    RUN.folder.mkdir(parents=True)
+    RUN.write(made(3, {"a": 1.0}))
+    RUN.start_over()
+    checkpoints(1)
+    RUN.restore()
+    assert RUN.record() is None
+
+
+def test_checkpoints_of_other_code_are_known() -> None:
+    RUN.folder.mkdir(parents=True)
+    assert RUN.same_code({"a.py": "1"})
+    assert RUN.same_code({"a.py": "2"})  # nothing to go on from
+    checkpoints(1)
+    assert RUN.same_code({"a.py": "2"})
+    assert not RUN.same_code({"a.py": "3"})
+    (RUN.folder / "code.json").write_text("{", encoding="utf-8")
+    assert not RUN.same_code({"a.py": "2"})
+
+
+def test_to_set_aside_what_somebody_else_did_is_fine() -> None:
+    RUN.folder.mkdir(parents=True)
+    RUN.set_aside()
     assert names() == set()

@@ -60,7 +60,6 @@ def test_values_are_typed_by_their_defaults(argument: str, expected: Any) -> Non
         ("seeds=0 1", r"seeds=0 1: give whole numbers"),
         ("fresh=2", r"fresh=2: must be true or false"),
         ("fresh=maybe", r"fresh=maybe: must be true or false"),
-        ("fresh=", r"fresh=: must be true or false"),
         ("jobs=many", r"jobs=many: must be a whole number"),
         ("jobs=1.5", r"jobs=1\.5: must be a whole number"),
         ("jobs=true", r"jobs=true: must be a whole number"),
@@ -89,3 +88,11 @@ def test_what_is_meant_for_the_runs_is_passed_on_in_order() -> None:
 
 def test_the_last_of_two_wins() -> None:
     assert parse(["jobs=1", "jobs=3"], OWN)[0]["jobs"] == 3
+
+
+def test_an_empty_value_is_the_default() -> None:
+    values, rest = parse(
+        ["budget=", "seeds=", "fresh=", "jobs="], {"budget": "proxy", "seeds": [], "fresh": False, "jobs": 0}
+    )
+    assert values == {"budget": "proxy", "seeds": [], "fresh": False, "jobs": 0}
+    assert rest == []
