@@ -40,7 +40,9 @@ def facts(state: Mapping[str, Any]) -> str:
         return f"{state['step']} of {state['steps']} done"
     known = [f"epoch {state['epoch']}/{state['epochs']}"]
     if state.get("loss") is not None:
-        known += [f"loss {state['loss']:.3f}", f"accuracy {state['top1_acc']:.1f} %"]
+        known += [f"loss {state['loss']:.3f}"]
+    if state.get("top1_acc") is not None:
+        known += [f"accuracy {state['top1_acc']:.1f} %"]
     if state.get("images_per_s") is not None:
         known += [f"{state['images_per_s']:.0f} images/s"]
     return ", ".join(known)
@@ -124,7 +126,10 @@ class WorkerReporter:
     def __call__(self, progress: Any) -> None:
         if os.getppid() != self.table_process:
             raise Interrupted(signal.SIGTERM)
-        write_json(self.path, progress.to_json(), indent=None)
+        state = progress.to_json()
+        numbers = {name: value for name, value in state.items() if isinstance(value, float)}
+        unfit = {name: None for name, value in numbers.items() if not math.isfinite(value)}  # no number has no JSON
+        write_json(self.path, state | unfit, indent=None)
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:

@@ -130,3 +130,14 @@ def test_progress_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | N
     if content is not None:
         path.write_bytes(content)
     assert read_progress(path) is None
+
+
+def test_a_loss_that_is_no_number_reaches_the_table_as_none(tmp_path: Path) -> None:
+    told: Any = SimpleNamespace(to_json=lambda: {**STATE, "loss": float("nan"), "seconds_left": float("inf")})
+    path = tmp_path / "progress.json"
+    with WorkerReporter(path, os.getppid()) as report:
+        report(told)
+        found = read_progress(path)
+    assert found is not None
+    assert (found["loss"], found["seconds_left"], found["top1_acc"]) == (None, None, 81.24)
+    assert "loss" not in facts(found)
