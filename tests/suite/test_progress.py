@@ -30,8 +30,8 @@ def test_durations(seconds: float | None, expected: str) -> None:
 
 def test_facts_in_words() -> None:
     assert facts(STATE) == "epoch 2/4, loss 0.513, accuracy 81.2 %, 1012 images/s"
-    assert facts({**STATE, "loss": None, "images_per_s": None}) == "epoch 2/4"
-    assert facts({**STATE, "loss": None}) == "epoch 2/4, 1012 images/s"
+    assert facts({**STATE, "loss": None, "top1_acc": None, "images_per_s": None}) == "epoch 2/4"
+    assert facts({**STATE, "loss": None}) == "epoch 2/4, accuracy 81.2 %, 1012 images/s"
     assert facts({**STATE, "phase": "test"}) == "testing"
 
 
