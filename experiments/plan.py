@@ -9,7 +9,7 @@ from rich.table import Table
 
 from experiments.suite import cli
 from experiments.suite.contract import DEFAULT_BUDGET
-from experiments.suite.plan import minutes_left
+from experiments.suite.plan import longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request
 from experiments.suite.verb import parse, worker_count
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     Console().print(view)
     missing = [run for run in runs if run.to_do]
     jobs = worker_count(own["jobs"])
-    minutes = minutes_left(missing, jobs)
+    minutes = minutes_left(longest_first(missing), jobs)
     if request.differs:
         print_line(f"not the contract's runs ({' '.join(extra)}): marked in the table, never published")
     left = "time unknown (no record to go by)" if minutes is None else f"about {duration(60 * minutes)}"

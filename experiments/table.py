@@ -17,7 +17,7 @@ from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.launch import Failures, Pool
 from experiments.suite.paths import ROOT, shown
-from experiments.suite.plan import PlannedRun, minutes_left
+from experiments.suite.plan import PlannedRun, longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request, published_request, render, write_local
 from experiments.suite.store import Busy
@@ -58,7 +58,7 @@ def _run(missing: Sequence[PlannedRun], jobs: int, table: str, fresh: bool) -> F
     try:
         if fresh:
             _start_over(missing)
-        return Pool(_longest_first(missing), jobs, tags=[table]).run()
+        return Pool(longest_first(missing), jobs, tags=[table]).run()
     finally:
         for planned in missing if fresh else ():
             planned.run.restore()
@@ -91,14 +91,9 @@ def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:
     what = f"{request.table.name} at budget {request.budget}"
     if not missing:
         return f"{what}: all {total} runs are done"
-    minutes = minutes_left(_longest_first(missing), jobs)
+    minutes = minutes_left(longest_first(missing), jobs)
     time = "time unknown" if minutes is None else f"about {duration(60 * minutes)}"
     return f"{what}: {len(missing)} of {total} runs to do, {min(jobs, len(missing))} at a time, {time}"
-
-
-def _longest_first(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """Seed by seed, the long runs first, so that the cores finish together."""
-    return sorted(runs, key=lambda run: (run.run.seed, -(run.minutes or 0.0)))
 
 
 def _show_published(request: Request) -> None:

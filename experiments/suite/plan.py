@@ -174,6 +174,11 @@ def evidence(rows: Sequence[RowPlan], seeds: Sequence[int], published: bool) -> 
     return Evidence(records, problems)
 
 
+def longest_first(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Seed by seed, the long runs first, so that the cores finish together."""
+    return sorted(runs, key=lambda planned: (planned.run.seed, -(planned.minutes or 0.0)))
+
+
 def minutes_left(runs: Sequence[PlannedRun], jobs: int) -> float | None:
     """Until the last of ``runs`` is done on ``jobs`` workers that take them in order; None where one is unknown."""
     return makespan([run.minutes for run in runs], jobs)
