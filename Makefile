@@ -23,7 +23,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
 
-.PHONY: table3 squeezenet-bypass help setup list plan tables verify publish sync browse check test test-full clean-venv
+.PHONY: table3 squeezenet-bypass help setup doctor list plan tables verify publish sync browse bench check test test-full clean-venv
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9 -]*:.*## / {sub(/:.*/, "", $$1); printf "  %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ help: ## Print this list
 
 setup: $(CORE) ## Create .venv, install the locked packages, fetch the default data
 	@$(PY) -m experiments.fetch
+
+doctor: ## Check Python, packages, data, disk, W&B and the results: what is wrong, and what to do
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m experiments.doctor
 
 table3 squeezenet-bypass: $(CORE) ## SqueezeNet without, with simple and with complex bypass (paper's Table 3)
 	@$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
@@ -55,6 +58,9 @@ sync: $(CORE) ## Upload the runs logged offline to W&B (needs `wandb login`)
 
 browse: $(CORE) ## Browse the local W&B runs in this terminal
 	@$(PY) -m experiments.browse
+
+bench: $(CORE) ## How fast training and the commands are; needs an idle machine, some minutes
+	@$(PY) -m experiments.bench $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import rules: seconds
 	@$(VENV)/bin/ruff check .

@@ -20,13 +20,14 @@ def main(arguments: list[str]) -> int:
     view = Table("target", "what", "runs published", "runs here", "claims (published)", box=None, pad_edge=False)
     for name in contract.names():
         request = published_request(name)
-        total = len(request.rows) * len(request.table.seeds)
+        promised = [row for row in request.rows if not request.table.row(row.row).extra]
+        total = len(promised) * len(request.table.seeds)
         counts = []
         for published in (True, False):
-            records = evidence(request.rows, request.table.seeds, published).records.values()
+            records = evidence(promised, request.table.seeds, published).records.values()
             counts.append(sum(record.status in FINISHED for row in records for record in row))
         data, _ = render(request, here=False)
-        verdicts = Counter((claim["published"] or {"verdict": "not run"})["verdict"] for claim in data["claims"])
+        verdicts = Counter(claim["published"]["verdict"] for claim in data["claims"])
         names = " ".join([name, *request.table.aliases])
         view.add_row(
             names,

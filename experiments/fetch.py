@@ -1,6 +1,7 @@
 """Finds or fetches a data set and checks it.
 
 python -m experiments.fetch data=fashion_mnist
+python -m experiments.fetch data=image_folder data.root=FOLDER
 """
 
 import time
@@ -12,15 +13,12 @@ from experiments.suite.progress import print_line
 
 
 def main(arguments: list[str]) -> int:
-    from lightning_modules.data.build import read
+    from lightning_modules.data.build import summary
 
     config = compose(arguments)
     began = time.monotonic()
-    (images, _), (test_images, _) = read(config["data"], DATA_CACHE)
-    print_line(
-        f"{config['data']['name']}: {len(images):,} + {len(test_images):,} images, checksums right "
-        f"({time.monotonic() - began:.1f} s)"
-    )
+    found = summary(config["data"], DATA_CACHE)
+    print_line(f"{config['data']['name']}: {found} ({time.monotonic() - began:.1f} s)")
     return 0
 
 

@@ -12,7 +12,7 @@ from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.plan import longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request
-from experiments.suite.verb import parse, worker_count
+from experiments.suite.verb import parse
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "jobs": 0}
 
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         view.add_row(escape(run.label), str(run.run.seed), escape(state), time, run.run.run_id)
     Console().print(view)
     missing = [run for run in runs if run.to_do]
-    jobs = worker_count(own["jobs"])
+    jobs = len(request.places(own["jobs"]))
     minutes = minutes_left(longest_first(missing), jobs)
     if request.differs:
         print_line(f"not the contract's runs ({' '.join(extra)}): marked in the table, never published")

@@ -5,16 +5,17 @@ python -m experiments.run arch=squeezenet arch.bypass=simple data=fashion_mnist 
 
 import math
 import os
+import subprocess
 import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from experiments.suite import cli, fingerprint, provenance
-from experiments.suite.compose import compose, resolve
+from experiments.suite import cli, fingerprint, online, provenance
+from experiments.suite.compose import compose, resolve, with_content
 from experiments.suite.identity import run_id
-from experiments.suite.paths import DATA_CACHE, shown
+from experiments.suite.paths import DATA_CACHE, ROOT, shown
 from experiments.suite.plan import FINISHED
 from experiments.suite.progress import TABLE_PROCESS, Reporter, WorkerReporter, print_line
 from experiments.suite.record import Record, pack_bits
@@ -38,11 +39,21 @@ def run(config: dict[str, Any]) -> Record:
             return found
     if name.is_busy():
         raise Busy(name.owner())
+    config = {**config, "logger": online.reachable(config["logger"])}
     from lightning_modules import experiment  # imports torch, which takes seconds
 
     built = experiment.build(config, DATA_CACHE)
     with name.claimed():
         return _finished(name) or _recorded(config, name, built)
+
+
+def follow(config: dict[str, Any]) -> None:
+    """The part of one of several processes (DDP) but the first, which started this one and has claimed the run."""
+    from lightning_modules import experiment
+
+    built = experiment.build(config, DATA_CACHE)
+    with suppress(experiment.Follower):
+        experiment.run(built, Run(run_id(config), config["seed"]).folder, None, lambda progress: None)
 
 
 def _finished(name: Run) -> Record | None:
@@ -71,7 +82,7 @@ def _recorded(config: dict[str, Any], name: Run, built: Any) -> Record:
         "code": code,
         "packages": provenance.packages(),
         "machine": {**provenance.machine(), "accelerator": config["trainer"]["accelerator"]},
-        "threads": built.where.threads or provenance.cores(),
+        "threads": built.where.threads or max(1, provenance.cores() // built.where.devices),
         **provenance.commit(),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "attempts": attempt,
@@ -101,8 +112,9 @@ def _train(config: dict[str, Any], name: Run, built: Any, made_of: dict[str, Any
     label = config["label"] or name.run_id
     with tracked(config, name.run_id, number, label) as logger, _reporter(name, label) as report:
         outcome = experiment.run(built, name.folder, logger, report)
+        went_on = f"went on from epoch {outcome.resumed_after}" if outcome.resumed_after else "started over"
         for path in outcome.damaged:
-            print_line(f"{shown(path)} is damaged and was not used; went on from epoch {outcome.resumed_after}")
+            print_line(f"warning: {shown(path)} is damaged and was not used; {went_on}")
         status, metrics, per_example = outcome.status, outcome.metrics, {}
         if status == "done" and not all(math.isfinite(value) for value in metrics.values()):
             status, metrics = "diverged", {"train/diverged_epoch": len(outcome.curves)}
@@ -145,10 +157,16 @@ def _reporter(name: Run, label: str) -> Any:
 
 
 def main(arguments: list[str]) -> int:
-    if not any(argument.startswith("-") for argument in arguments):
-        run(compose(arguments))
-        return 0
-    return _through_hydra(arguments)
+    if any(argument.startswith("-") for argument in arguments):
+        return _through_hydra(arguments)
+    config = compose(arguments)
+    if config["trainer"]["accelerator"] == "cpu":
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # or PyTorch looks for a driver in every optimiser step
+    if config["trainer"]["devices"] > 1 and int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        follow(config)
+    else:
+        run(config)
+    return 0
 
 
 def _through_hydra(arguments: list[str]) -> int:
@@ -158,10 +176,13 @@ def _through_hydra(arguments: list[str]) -> int:
     def job(composed: Any) -> None:
         from hydra.core.hydra_config import HydraConfig
 
+        overrides = list(HydraConfig.get().overrides.task)
         try:
-            done.append(run(resolve(composed, HydraConfig.get().runtime.choices)))
+            config = with_content(resolve(composed, HydraConfig.get().runtime.choices))
+            # Each of several processes repeats the command it was started with: that must be the run's, not the sweep's.
+            done.append(run(config) if config["trainer"]["devices"] == 1 else _in_a_process(overrides))
         except (UserError, Busy) as error:
-            failed.append(f"{' '.join(HydraConfig.get().overrides.task)}: {error}")
+            failed.append(f"{' '.join(overrides)}: {error}")
 
     cli.hydra_main("run", job, arguments)
     sweep = any(argument in ("-m", "--multirun") for argument in arguments)
@@ -170,6 +191,13 @@ def _through_hydra(arguments: list[str]) -> int:
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _in_a_process(overrides: list[str]) -> None:
+    """Raises UserError when the run came to nothing; it has said why."""
+    code = subprocess.run([sys.executable, "-m", "experiments.run", *overrides], cwd=ROOT).returncode
+    if code:
+        raise UserError(f"exit status {code}")
 
 
 if __name__ == "__main__":

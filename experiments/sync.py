@@ -3,13 +3,11 @@
 python -m experiments.sync
 """
 
-import netrc
 import os
 import subprocess
 import sys
-from urllib.parse import urlsplit
 
-from experiments.suite import cli
+from experiments.suite import cli, wandb_server
 from experiments.suite.paths import local, shown
 from experiments.suite.progress import print_line
 from experiments.suite.verb import parse
@@ -21,19 +19,13 @@ def main(arguments: list[str]) -> int:
     if not any((local() / "wandb").glob("offline-run-*")):
         print_line(f"{shown(local() / 'wandb')} has no runs to upload")
         return 0
-    if not (os.environ.get("WANDB_API_KEY") or _has_login()):
+    if not wandb_server.has_login():
         raise UserError("uploading needs a W&B account: run `.venv/bin/wandb login` once, then make sync again")
-    environment = {**os.environ, "WANDB_MODE": "online"}
+    if reason := wandb_server.unreachable():
+        raise UserError(f"the W&B server cannot be reached ({reason}); nothing was uploaded, try make sync again later")
+    # W&B is told the server that was just reached: started in another folder, it reads other settings files.
+    environment = {**os.environ, "WANDB_MODE": "online", "WANDB_BASE_URL": wandb_server.address()}
     return subprocess.run([sys.executable, "-m", "wandb", "sync", "--yes"], cwd=local(), env=environment).returncode
-
-
-def _has_login() -> bool:
-    """Whether `wandb login` left a key for the server that W&B will ask."""
-    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc().authenticators(server) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 if __name__ == "__main__":

@@ -3,25 +3,26 @@
 python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jobs=0 recipe.lr=0.02
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
-from experiments.suite import cli, rendering
+from experiments.suite import cli, online, rendering
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
+from experiments.suite.devices import Place
 from experiments.suite.launch import Failures, Pool
 from experiments.suite.paths import ROOT, shown
 from experiments.suite.plan import PlannedRun, longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request, published_request, render, write_local
 from experiments.suite.store import Busy
-from experiments.suite.verb import parse, worker_count
+from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jobs": 0}
@@ -30,20 +31,21 @@ OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jo
 def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
-    jobs = worker_count(own["jobs"])
+    places = request.places(own["jobs"])
     missing = [run for run in request.planned() if run.to_do or own["fresh"]]
-    print_line(outlook(request, missing, jobs))
+    print_line(outlook(request, missing, len(places)))
     failures = {}
+    logger = online.reachable(compose(request.rows[0].overrides)["logger"]) if missing else {}
     if missing:
         _show_published(request)
-        _find_data(request)
-        failures = _run(missing, jobs, request.table.name, own["fresh"])
+        _rehearse(arguments)
+        failures = _run(_logged(missing, logger), places, request.table.name, own["fresh"])
     data, problems = render(request)
     folder = write_local(data)
     rendering.terminal(data, Console())
     print_line(f"written to {shown(folder)}/{request.table.name}.{{md,csv,json}}")
     if missing:
-        _log(data, compose(request.rows[0].overrides)["logger"])
+        _log(data, logger)
     for line in problems:
         print_line(f"warning: {line}")
     for (reason, _), names in failures.items():
@@ -53,12 +55,12 @@ def main(arguments: list[str]) -> int:
     return 1 if failures else 0
 
 
-def _run(missing: Sequence[PlannedRun], jobs: int, table: str, fresh: bool) -> Failures:
+def _run(missing: Sequence[PlannedRun], places: Sequence[Place], table: str, fresh: bool) -> Failures:
     """Does the runs. With ``fresh`` they start over, and get their old record back where they come to nothing."""
     try:
         if fresh:
             _start_over(missing)
-        return Pool(longest_first(missing), jobs, tags=[table]).run()
+        return Pool(longest_first(missing), places, tags=[table]).run()
     finally:
         for planned in missing if fresh else ():
             planned.run.restore()
@@ -71,18 +73,19 @@ def _start_over(runs: Sequence[PlannedRun]) -> None:
             planned.run.start_over()
 
 
-def _find_data(request: Request) -> None:
-    """Finds or fetches what the rows are trained on, once and before anything is written."""
-    found = set()
-    for row in request.rows:
-        data = json.dumps(compose(row.overrides)["data"], sort_keys=True)
-        if data not in found:
-            found.add(data)
-            command = [sys.executable, "-m", "experiments.fetch", *row.overrides]
-            answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-            if answer.returncode:
-                said = answer.stderr.strip().splitlines()
-                raise UserError(said[-1].removeprefix("error: ") if said else "the data could not be fetched")
+def _logged(missing: Sequence[PlannedRun], logger: Mapping[str, Any]) -> list[PlannedRun]:
+    """The runs, told to log as this table can."""
+    mode = (f"logger.mode={logger['mode']}",)
+    return [replace(run, overrides=(*run.overrides, *mode)) for run in missing]
+
+
+def _rehearse(arguments: Sequence[str]) -> None:
+    """Builds all the runs, before anything is written: this fetches the data and finds the user's mistakes."""
+    command = [sys.executable, "-m", "experiments.rehearse", *arguments]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if answer.returncode:
+        said = answer.stderr.strip().splitlines()
+        raise UserError(said[-1].removeprefix("error: ") if said else "the runs could not be built")
 
 
 def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import wandb
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 from wandb.errors import UsageError
 
 from experiments.suite.paths import local, shown
@@ -16,8 +17,10 @@ from experiments.suite.record import Record
 from lightning_modules.errors import UserError
 from lightning_modules.experiment import Experiment
 
-QUIET = wandb.Settings(console="off", silent=True)  # its hints would tear the progress view
+# Its hints would tear the progress view; a server that does not answer must not hold a run up.
+QUIET = wandb.Settings(console="off", silent=True, init_timeout=30, finish_timeout=60)
 PICTURES = 16  # misclassified test images shown for each run
+MATRIX_CLASSES = 100  # W&B's confusion matrix is a table of all pairs of classes
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def tracked(config: Mapping[str, Any], run_id: str, number: int, label: str) -> 
     )
     failed = True
     try:
-        yield WandbLogger(experiment=run)
+        yield Mirror(experiment=run)
         failed = False
     finally:
         with _as_a_mirror():
@@ -49,21 +52,31 @@ def tracked(config: Mapping[str, Any], run_id: str, number: int, label: str) -> 
 
 
 def _started(logger: Mapping[str, Any], **about: Any) -> Any:
-    """A W&B run. Raises UserError when it should be online and there is no login."""
+    """A W&B run; an offline one where the server does not take it. Raises UserError where W&B refuses what it is told."""
+    about = {"project": logger["project"], "entity": logger["entity"], "dir": str(local()), "settings": QUIET, **about}
     try:
-        return wandb.init(
-            project=logger["project"],
-            entity=logger["entity"],
-            mode=logger["mode"],
-            dir=str(local()),
-            settings=QUIET,
-            **about,
-        )
+        return wandb.init(mode=logger["mode"], **about)
     except UsageError as error:
-        what = " ".join(str(error).split())
-        if logger["mode"] == "online":
-            what = f"logger.mode=online needs a login: run `wandb login`, or use logger.mode=offline ({what})"
-        raise UserError(what) from error
+        raise UserError(f"W&B refuses the run: {_in_a_line(error)}") from error
+    except wandb.Error as error:
+        print_line(f"warning: W&B does not take the run ({_in_a_line(error)}); logged offline, `make sync` uploads it")
+        return wandb.init(mode="offline", **about)
+
+
+class Mirror(WandbLogger):
+    """Logs to W&B as long as W&B takes it. What it does not take is in the record, so that no run ends for it."""
+
+    def __init__(self, experiment: Any):
+        super().__init__(experiment=experiment)
+        self._taken = True
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if self._taken:
+            self._taken = False
+            with _as_a_mirror():
+                super().log_metrics(metrics, step)
+                self._taken = True
 
 
 @contextmanager
@@ -72,7 +85,11 @@ def _as_a_mirror() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        print_line(f"warning: not all was logged to W&B ({' '.join(str(error).split())})")
+        print_line(f"warning: not all was logged to W&B ({_in_a_line(error)})")
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def wandb_path(logger: WandbLogger | None) -> str | None:
@@ -97,21 +114,18 @@ def _log_result(run: Any, record: Record, experiment: Experiment) -> None:
     if record.status != "done":
         return
     module, data = experiment.module, experiment.data
-    test = data.splits["test"]
-    run.log(
-        {
-            "test/confusion_matrix": wandb.plot.confusion_matrix(
-                y_true=test.labels.tolist(), preds=module.predicted.tolist(), class_names=data.classes
-            ),
-            "test/misclassified": [
-                wandb.Image(
-                    test.images[index].permute(1, 2, 0).squeeze(-1).numpy(),
-                    caption=f"{data.classes[int(test.labels[index])]}, taken for {data.classes[int(module.predicted[index])]}",
-                )
-                for index in torch.nonzero(~module.top1_correct).flatten()[:PICTURES].tolist()
-            ],
-        }
-    )
+    labels, predicted = data.test_labels.tolist(), module.predicted.tolist()
+    pictures = [
+        wandb.Image(
+            data.test_picture(index),
+            caption=f"{data.classes[labels[index]]}, taken for {data.classes[predicted[index]]}",
+        )
+        for index in torch.nonzero(~module.top1_correct).flatten()[:PICTURES].tolist()
+    ]
+    run.log({"test/misclassified": pictures})
+    if data.num_classes <= MATRIX_CLASSES:
+        matrix = wandb.plot.confusion_matrix(y_true=labels, preds=predicted, class_names=data.classes)
+        run.log({"test/confusion_matrix": matrix})
 
 
 def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Image classification: cross entropy, top-1 and top-5, one result for each test image."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,8 +17,10 @@ from lightning_modules.optimization import build_optimizer, build_schedule, set_
 from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
 
-LOG_EVERY = 20  # steps between two points of the curve of the training loss
+COUNT_EVERY = 20  # training steps: they are counted together, for one by one it takes as long as a small net's step
 SPLITS = {"train": (1,), "val": (1, 5), "test": (1, 5)}  # which top-k accuracies each split counts
+# A metric waits for no other process unless it is told to, and looks at its counts each time it is asked.
+OWN_RESULTS: dict[str, Any] = {"sync_on_compute": False, "compute_with_cache": False}
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -39,8 +43,9 @@ class ImageClassifier(pl.LightningModule):
         self.recipe = recipe
         self.seed = seed
         self.metrics = nn.ModuleDict({f"{split}_": _metrics(ks) for split, ks in SPLITS.items()})
-        self.confusion_matrix = MulticlassConfusionMatrix(num_classes)
+        self.confusion_matrix = MulticlassConfusionMatrix(num_classes, **OWN_RESULTS)
         self.epoch_metrics: dict[str, float] = {}
+        self._uncounted: list[tuple[Tensor, Tensor, Tensor]] = []
         self._test_ranks: list[Tensor] = []
         self._test_predicted: list[Tensor] = []
 
@@ -48,31 +53,36 @@ class ImageClassifier(pl.LightningModule):
         return self.net(images.contiguous(memory_format=self.memory_format))
 
     def on_train_epoch_start(self) -> None:
-        # Dropout draws from the global generator: a resumed run must draw what an uninterrupted one drew.
-        torch.manual_seed(stream_seed(self.seed, self.current_epoch, "dropout"))
+        self._uncounted = []
+        # Dropout draws from the global generator: a resumed run must draw what an uninterrupted one drew, and each of
+        # several processes something else.
+        process = (self.global_rank,) if self.global_rank else ()
+        torch.manual_seed(stream_seed(self.seed, self.current_epoch, "dropout", *process))
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         images, labels = batch
         logits = self(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self._update("train", logits.detach(), labels, loss.detach())
-        if index % LOG_EVERY == 0:
+        self._uncounted.append((logits.detach(), labels, loss.detach()))
+        if len(self._uncounted) == COUNT_EVERY:
+            self._count_training()
             self.log("train/step_loss", loss.detach(), logger=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         images, labels = batch
         logits = self(images)
-        self._update("val", logits, labels, F.cross_entropy(logits, labels))
+        self._update("val", logits, labels, F.cross_entropy(logits, labels), len(labels))
 
     def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         images, labels = batch
         logits = self(images)
-        self._test_ranks.append(self._update("test", logits, labels, F.cross_entropy(logits, labels)))
+        self._test_ranks.append(self._update("test", logits, labels, F.cross_entropy(logits, labels), len(labels)))
         self._test_predicted.append(logits.argmax(1))
         self.confusion_matrix.update(self._test_predicted[-1], labels)
 
     def on_train_epoch_end(self) -> None:
+        self._count_training()
         self._log("train")
 
     def on_validation_epoch_end(self) -> None:
@@ -90,12 +100,18 @@ class ImageClassifier(pl.LightningModule):
         self.confusion = self.confusion_matrix.compute().cpu()
 
     def configure_optimizers(self) -> dict[str, object]:
-        optimizer = build_optimizer(self.recipe, self.net.parameters())
+        fused = self.trainer.precision == "32-true"
+        optimizer = build_optimizer(self.recipe, self.net.parameters(), fused)
         schedule = build_schedule(self.recipe, optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def running(self, split: str) -> dict[str, float]:
-        """The split's metrics over what this epoch has seen so far: loss, and accuracies with their errors in percent."""
+        """This process's metrics of what it counted of the epoch so far: loss, accuracies and their errors in percent.
+
+        Empty before anything was counted.
+        """
+        if not all(metric.update_called for metric in self._of(split).values()):
+            return {}
         values = {name: float(metric.compute()) for name, metric in self._of(split).items()}
         errors = {
             name.replace("_acc", "_err"): 100.0 - value for name, value in values.items() if name.endswith("_acc")
@@ -105,18 +121,30 @@ class ImageClassifier(pl.LightningModule):
     def _of(self, split: str) -> dict[str, Metric]:
         return dict(self.metrics[f"{split}_"].items())  # type: ignore[operator]
 
-    def _update(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
-        """Counts a batch; returns the rank of each true class, (B,)."""
+    def _count_training(self) -> None:
+        if self._uncounted:
+            logits, labels, losses = zip(*self._uncounted, strict=True)
+            sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
+            self._update("train", torch.cat(logits), torch.cat(labels), torch.stack(losses), sizes)
+            self._uncounted = []
+
+    def _update(self, split: str, logits: Tensor, labels: Tensor, loss: Tensor, weight: Tensor | int) -> Tensor:
+        """Counts examples, whose loss is a mean with a weight or several such; returns each true class's rank, (B,)."""
         ranks = label_ranks(logits, labels)
         for metric in self._of(split).values():
             if isinstance(metric, TopK):
                 metric.update(ranks)
             else:
-                metric.update(loss, weight=len(labels))
+                metric.update(loss, weight=weight)
         return ranks
 
     def _log(self, split: str) -> None:
-        found = {f"{split}/{name}": value for name, value in self.running(split).items()}
+        """Of several processes each trains on its share of an epoch, which is put together; each evaluates a split whole."""
+        with ExitStack() as together:
+            if split == "train":
+                for metric in self._of(split).values():
+                    together.enter_context(metric.sync_context())
+            found = {f"{split}/{name}": value for name, value in self.running(split).items()}
         self.epoch_metrics |= found
         self.log_dict(found)
         for metric in self._of(split).values():
@@ -125,5 +153,5 @@ class ImageClassifier(pl.LightningModule):
 
 def _metrics(ks: Sequence[int]) -> nn.ModuleDict:
     # By default MeanMetric drops what is no number, and "disable" drops the weights (torchmetrics 1.9).
-    loss = MeanMetric(nan_strategy=float("nan"))
-    return nn.ModuleDict({"loss": loss, **{f"top{k}_acc": TopK(k) for k in ks}})
+    loss = MeanMetric(nan_strategy=float("nan"), **OWN_RESULTS)
+    return nn.ModuleDict({"loss": loss, **{f"top{k}_acc": TopK(k, **OWN_RESULTS) for k in ks}})

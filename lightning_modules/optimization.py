@@ -10,11 +10,17 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_modules.recipe import Recipe
 
 
-def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> Optimizer:
+def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], fused: bool = True) -> Optimizer:
+    """``fused``: all parameters in one kernel, which saves a tenth of a small net's step. Not with clipping under AMP."""
     if recipe.optimizer == "adamw":
-        return AdamW(parameters, recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
+        return AdamW(parameters, recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=fused)
     return SGD(
-        parameters, recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+        parameters,
+        recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=fused,
     )
 
 

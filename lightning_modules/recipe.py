@@ -9,6 +9,7 @@ from lightning_modules.errors import UserError, check_choice
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # of trainer.precision
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
+import signal
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # pyright: ignore[reportPrivateImportUsage]
 from torch import nn
@@ -18,18 +20,39 @@ from lightning_modules.callbacks.checkpoint import EpochCheckpoint, latest
 from lightning_modules.callbacks.divergence import Diverged, StopWhenDiverged
 from lightning_modules.callbacks.history import History
 from lightning_modules.callbacks.progress import Progress, ReportProgress
+from lightning_modules.callbacks.signals import KeepSignals
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.errors import UserError
 
 
 @dataclass(frozen=True)
 class Where:
-    """conf/trainer/*.yaml: on what a run computes."""
+    """conf/trainer/*.yaml: on what a run computes. On several devices there is a process for each (DDP)."""
 
     accelerator: str
     devices: int
     precision: str
-    threads: int | None
+    threads: int | None  # CPU threads of each process; None: its share of the cores
+    workers: int  # processes that decode images, for each device; data in RAM needs none
+
+    def trainer(self, devices: int, **arguments: Any) -> pl.Trainer:
+        """Raises UserError when this machine has not got the devices, or they cannot do it."""
+        _quieten()
+        try:
+            return pl.Trainer(
+                accelerator=self.accelerator,
+                devices=devices,
+                precision=self.precision,  # type: ignore[arg-type]
+                strategy="ddp" if devices > 1 else "auto",
+                use_distributed_sampler=False,  # the data module shares out each batch itself, without padding
+                log_every_n_steps=1,
+                num_sanity_val_steps=0,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                **arguments,
+            )
+        except (MisconfigurationException, ValueError) as error:
+            raise UserError(f"trainer: {' '.join(str(error).split())}; trainer=cpu runs everywhere") from error
 
 
 @dataclass(frozen=True)
@@ -57,47 +80,57 @@ def train_and_test(
 ) -> Outcome:
     """Trains to the last epoch, with a checkpoint each epoch in ``folder``, and tests the last weights.
 
-    The reported numbers are the last epoch's; the best validation epoch stands beside them.
+    The reported numbers are the last epoch's; the best validation epoch stands beside them. Of several processes each
+    evaluates the whole validation split and the first alone tests, so that no example is counted twice to fill a batch.
+
+    Raises:
+        Follower: this is not the first of several processes, and its part is done.
     """
-    _quieten()
     history = History()
     checkpoint, damaged = latest(folder)
-    try:
-        trainer = pl.Trainer(
-            accelerator=where.accelerator,
-            devices=where.devices,
-            precision=where.precision,  # type: ignore[arg-type]
-            max_epochs=epochs,
-            gradient_clip_val=clip_norm,
-            callbacks=[ReportProgress(report), StopWhenDiverged(), history, EpochCheckpoint(folder)],
-            logger=logger or False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
-            enable_checkpointing=True,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-        )
-    except (MisconfigurationException, ValueError) as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}; trainer=cpu runs everywhere") from error
-    resumed_after = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        trainer.test(module, datamodule=data, verbose=False)
-    except Diverged as diverged:
-        metrics: dict[str, float] = {"train/diverged_epoch": diverged.epoch, "train/diverged_step": diverged.step}
-        return Outcome(
-            "diverged", metrics, history.epochs, weights_sha256(module.net), history.elapsed_s, resumed_after, damaged
-        )
-    return Outcome(
-        "done",
-        {**_of_test(module.epoch_metrics), **_validation(history.epochs)},
-        history.epochs,
-        weights_sha256(module.net),
-        history.elapsed_s,
-        resumed_after,
-        damaged,
+    progress = ReportProgress(report)
+    trainer = where.trainer(
+        where.devices,
+        max_epochs=epochs,
+        gradient_clip_val=clip_norm,
+        callbacks=[progress, StopWhenDiverged(), history, EpochCheckpoint(folder), KeepSignals()],
+        logger=logger or False,
+        enable_checkpointing=True,
+        default_root_dir=folder,
     )
+    resumed_after = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    status: Literal["done", "diverged"] = "done"
+    metrics: dict[str, float] = {}
+    try:
+        _fit(trainer, module, data, checkpoint)
+        if trainer.num_devices > 1:
+            trainer = where.trainer(1, callbacks=[progress], logger=logger or False, enable_checkpointing=False)
+        trainer.test(module, datamodule=data, verbose=False)
+        metrics = {**_of_test(module.epoch_metrics), **_validation(history.epochs)}
+    except Diverged as diverged:
+        status = "diverged"
+        metrics = {"train/diverged_epoch": diverged.epoch, "train/diverged_step": diverged.step}
+    weights = weights_sha256(module.net)
+    return Outcome(status, metrics, history.epochs, weights, history.elapsed_s, resumed_after, damaged)
+
+
+class Follower(Exception):
+    """Raised at the end of training in each of several processes but the first, which alone tests and records."""
+
+
+def _fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, start: Path | None) -> None:
+    """Trains; afterwards there is one process, whatever happened."""
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
+    except BaseException:
+        if launcher := trainer.strategy.launcher:
+            launcher.kill(signal.SIGKILL)  # the others own no file
+        raise
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    if trainer.global_rank:
+        raise Follower
 
 
 def _of_test(metrics: dict[str, float]) -> dict[str, float]:
@@ -123,6 +156,7 @@ def weights_sha256(net: nn.Module) -> str:
 
 def _quieten() -> None:
     """Lightning's advice (more workers, no accelerator used, ...) is not for those who run a table."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", message=".*", category=UserWarning, module="torch.optim.lr_scheduler")

@@ -15,7 +15,7 @@ from lightning_modules.recipe import Recipe
 from lightning_modules.training import Where
 
 CLASSES = 6
-WHERE = Where(accelerator="cpu", devices=1, precision="32-true", threads=1)
+WHERE = Where(accelerator="cpu", devices=1, precision="32-true", threads=1, workers=0)
 
 
 def recipe(**changes: Any) -> Recipe:

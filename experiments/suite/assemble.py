@@ -28,12 +28,14 @@ def assemble(
     """``published`` and ``here``: the records of each row; ``row_notes``: what the planner has to say about a row.
 
     ``budget`` is that of ``here``, and of ``published`` unless it has its own. Claims are judged by the contract's seeds.
+    An extra row is shown where this machine was asked for it or somebody has published it.
     """
     sides = {"published": published, "here": here}
     budgets = {"published": published_budget or budget, "here": budget}
     verdicts = {side: claims.judge(table, budgets[side], _of_contract(table, sides[side])) for side in sides}
     scaled = scale.notes(table, sides.values())
-    extra = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
+    said = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
+    rows = [row for row in table.rows if not row.extra or row.name in here or published.get(row.name)]
     return _tidy(
         {
             "table": table.name,
@@ -43,7 +45,7 @@ def assemble(
             "budget": budget,
             "data": _data(sides),
             "columns": [_column(column) for column in table.columns],
-            "rows": [_row(table, row, sides, extra[row.name]) for row in table.rows],
+            "rows": [_row(table, row, sides, said[row.name]) for row in rows],
             "claims": [
                 {
                     "id": claim.id,
@@ -100,16 +102,17 @@ def _obtained(record: Record) -> str:
     return f"{data.get('name', 'unknown data')}, {amount}"
 
 
-def _row(table: Table, row: Row, sides: Mapping[str, Records], extra: Sequence[str | None]) -> dict[str, Any]:
+def _row(table: Table, row: Row, sides: Mapping[str, Records], said: Sequence[str | None]) -> dict[str, Any]:
     records = {side: list(found.get(row.name, ())) for side, found in sides.items()}
     found: dict[str, Any] = {
         "row": row.name,
         "label": row.label,
+        **({"extra": True} if row.extra else {}),
         "cells": {column.name: _cell(column, row, records) for column in table.columns},
     }
     if row.source != table.source:
         found["paper_source"] = _source(row.source)
-    notes = [row.note, *_state(row, records), *_contradictions(table, records), *extra]
+    notes = [row.note, *_state(row, records), *_contradictions(table, records), *said]
     kept = "; ".join(dict.fromkeys(note for note in notes if note))
     return {**found, "note": kept} if kept else found
 

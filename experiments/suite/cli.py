@@ -1,14 +1,17 @@
 """How every verb starts and ends: Hydra's grammar, one line for a user's mistake, an orderly end when interrupted."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from experiments.suite.compose import explain, remember
 from experiments.suite.interrupts import Interrupted
-from experiments.suite.paths import CONF
+from experiments.suite.paths import CONF, ROOT
 from experiments.suite.store import Busy
 from lightning_modules.errors import UserError
 
@@ -21,6 +24,7 @@ def call(main: Callable[[list[str]], int]) -> None:
     signal.signal(signal.SIGINT, _interrupt)
     try:
         code = main(sys.argv[1:])
+        remember()
     except UserError as error:
         code = _say(f"error: {error}", USER_ERROR)
     except Busy as error:
@@ -32,8 +36,18 @@ def call(main: Callable[[list[str]], int]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         code = _say(f"error: {where}{error.strerror or error}; make it readable and writable, or make room", USER_ERROR)
     except Interrupted as interrupted:
-        code = _say("interrupted: the same command goes on from the last finished epoch", 128 + interrupted.signal)
+        code = _say(f"interrupted: to go on from the last finished epoch: {again()}", 128 + interrupted.signal)
     sys.exit(code)
+
+
+def again() -> str:
+    """The command that goes on with what this one did, for a shell."""
+    specification = sys.modules["__main__"].__spec__
+    module = specification.name if specification else "experiments.run"
+    python = Path(sys.executable)
+    start = str(python.relative_to(ROOT)) if python.is_relative_to(ROOT) else str(python)
+    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("fresh=") and not argument.endswith("=")]
+    return shlex.join([start, "-m", module, *overrides])
 
 
 def _say(line: str, code: int) -> int:
@@ -51,8 +65,6 @@ def hydra_main(config_name: str, task: Callable[[Any], Any], arguments: Sequence
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
-
-    from experiments.suite.compose import explain
 
     sys.argv = [sys.argv[0], *arguments]
     try:

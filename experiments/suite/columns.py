@@ -65,10 +65,8 @@ class Column:
     def per_example(self, record: Record) -> np.ndarray | None:
         """(N,) values whose mean, or statistic, over the test images is the metric."""
         found = record.per_example(self.source or self.name)
-        if found is None:
-            found = record.per_example(_opposite(self.name))
-            return None if found is None else 100.0 - found
-        return found
+        opposite = record.per_example(_opposite(self.name))
+        return 100.0 - opposite if found is None and opposite is not None else found
 
     def printed(self, row: Mapping[str, Any]) -> str | None:
         """The field of a paper's row that this column looks up, None where the paper has none."""

@@ -1,9 +1,11 @@
 """Resolved configurations from conf/ and command-line overrides, through Hydra.
 
 A composed configuration is kept in results/local/cache, named by the content of conf/ and the overrides, so that
-planning a finished table neither imports Hydra nor composes anything.
+planning a finished table neither imports Hydra nor composes anything. It is written there by ``remember``, once a
+command has come to a good end: one that ends with a user's mistake writes nothing.
 """
 
+import copy
 import difflib
 import hashlib
 import json
@@ -13,9 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.suite.fields import check_fields, check_values
+from experiments.suite.fields import check_fields, check_nothing_is_evaluated, check_values
 from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import CONF, local
+from lightning_modules.data import listing
 from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.recipe import Recipe
 
@@ -27,15 +30,39 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         UserError: an unknown group, option or field, or a value of the wrong type or out of range.
     """
     key = hashlib.sha256(json.dumps([_conf_digest(), list(overrides)]).encode()).hexdigest()[:32]
-    kept = local() / "cache" / "composed" / f"{key}.json"
+    path = local() / "cache" / "composed" / f"{key}.json"
+    config = _composed.get(path) or _kept(path)
+    if config is None:
+        config = _composed[path] = _compose(overrides)
+    return with_content(copy.deepcopy(config))
+
+
+_composed: dict[Path, dict[str, Any]] = {}
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
     with suppress(OSError, CorruptFileError):
-        found = read_json(kept)
-        if isinstance(found, dict):
-            return found
-    config = _compose(overrides)
-    with suppress(OSError):  # a read-only results folder only costs time here
-        write_json(kept, config, indent=None)
-    return config
+        found = read_json(path)
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def remember() -> None:
+    """Keeps what was composed for the next command."""
+    for path, config in _composed.items():
+        with suppress(OSError):  # a read-only results folder only costs time here
+            write_json(path, config, indent=None)
+    _composed.clear()
+
+
+def with_content(config: dict[str, Any]) -> dict[str, Any]:
+    """With the digest of what is in the folder of images, where the name of the data set does not say what it is.
+
+    Raises:
+        UserError: there is no such folder, or not in that layout.
+    """
+    data = config["data"]
+    return {**config, "data": {**data, "listing": listing.content_id(data)}} if "listing" in data else config
 
 
 def _compose(overrides: Sequence[str]) -> dict[str, Any]:
@@ -56,6 +83,8 @@ def resolve(composed: Any, choices: Any) -> dict[str, Any]:
     """A plain dict from what Hydra composed, its fields checked against the files that were chosen."""
     from omegaconf import OmegaConf
 
+    written: Any = OmegaConf.to_container(composed, resolve=False)
+    check_nothing_is_evaluated({key: value for key, value in written.items() if key != "hydra"})
     config: Any = OmegaConf.to_container(composed, resolve=True)
     config = {key: value for key, value in config.items() if key != "hydra"}
     check_fields(config, dict(choices))

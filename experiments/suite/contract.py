@@ -1,10 +1,13 @@
 """The contract of a table, conf/table/<table>.yaml: its rows, columns, seeds and claims, fixed before any run.
 
-Every mistake in it is a UserError of one line that names the file, the place and what to do.
+A file of conf/experiment/<table> that the contract does not list is an extra row after its rows: somebody's own net
+beside the paper's, run and shown as any other row, of which nothing is claimed.
+
+Every mistake in these files is a UserError of one line that names the file, the place and what to do.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +24,14 @@ DEFAULT_BUDGET = "proxy"  # the one that is published
 REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
 OPTIONAL = ("aliases", "notes", "fields")
 ROW_OPTIONAL = ("paper", "paper_table", "fields", "implemented", "note", "cell_notes")
+EXTRA_NOTE = "not in the paper's table"
 
 
 @dataclass(frozen=True)
 class Row:
     """``paper``: the paper's number for each column, None where it prints none. ``cell_notes``: a note by column.
 
-    ``source``: the paper's table that the row's numbers stand in.
+    ``source``: the paper's table that the row's numbers stand in. ``extra``: the contract does not list it.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Row:
     implemented: bool
     note: str | None
     cell_notes: Mapping[str, str]
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def resolve(name: str, conf: Path = CONF) -> str:
 
 
 def load(name: str, conf: Path = CONF) -> Table:
-    """The checked contract of a table, given by name or alias."""
+    """The checked contract of a table, given by name or alias, with its extra rows."""
     name = resolve(name, conf)
     path = conf / "table" / f"{name}.yaml"
     place = yamls.Place(shown(path))
@@ -110,13 +115,15 @@ def load(name: str, conf: Path = CONF) -> Table:
             raise (place / "rows" / row.name).error(f"no {shown(experiment)}, add it or say implemented: false")
     implemented = {row.name: row.paper for row in rows if row.implemented}
     absent = [row.name for row in rows if not row.implemented]
+    extra = _extra_rows(conf / "experiment" / name, rows, source, columns)
+    _check_labels((*rows, *extra), conf / "experiment" / name, place)
     return Table(
         name=name,
         title=(place / "title").text(content["title"]),
         source=source,
         seeds=_seeds(content["seeds"], place / "seeds"),
         columns=columns,
-        rows=rows,
+        rows=(*rows, *extra),
         claims=read_claims(content["claims"], place / "claims", columns, implemented, absent),
         notes=tuple(
             _note(item, place / "notes" / index, conf)
@@ -178,6 +185,42 @@ def _row(
         note=_note(value["note"], place / "note", conf) if "note" in value else None,
         cell_notes={name: _note(note, place / "cell_notes" / name, conf) for name, note in cell_notes.items()},
     )
+
+
+def _extra_rows(
+    folder: Path, listed: Sequence[Row], source: PaperTable, columns: tuple[Column, ...]
+) -> tuple[Row, ...]:
+    """In the order of their names."""
+    known = [row.name for row in listed]
+    paths = sorted(path for path in folder.glob("[!.]*.yaml") if path.stem not in known)
+    return tuple(_extra_row(path, source, columns) for path in paths)
+
+
+def _extra_row(path: Path, source: PaperTable, columns: tuple[Column, ...]) -> Row:
+    place = yamls.Place(shown(path))
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
+        raise place.error("a row's file is named in letters, digits, _ - and . only, rename it")
+    label = yamls.read(path).get("label")
+    return Row(
+        name=path.stem,
+        label=path.stem if label is None else (place / "label").text(label),
+        paper=dict.fromkeys((each.name for each in columns), None),
+        source=source,
+        implemented=True,
+        note=EXTRA_NOTE,
+        cell_notes={},
+        extra=True,
+    )
+
+
+def _check_labels(rows: Sequence[Row], folder: Path, place: yamls.Place) -> None:
+    """Each row has its own: progress and messages name a run by its label."""
+    owners: dict[str, str] = {}
+    for row in rows:
+        where = yamls.Place(shown(folder / f"{row.name}.yaml")) if row.extra else place / "rows" / row.name
+        if row.label in owners:
+            raise (where / "label").error(f"'{row.label}' is the label of row '{owners[row.label]}', choose another")
+        owners[row.label] = row.name
 
 
 def _paper_values(

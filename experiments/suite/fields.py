@@ -4,6 +4,7 @@ The value in a group's file says the type of its field, so an option is declared
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 
 from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError, check_choice
+from lightning_modules.recipe import PRECISIONS
 
 TOP = {"task": str, "seed": int, "tags": list, "proxy_images": int}
 # Fields that may be null, and what they are otherwise. Their files cannot say both.
@@ -25,6 +27,8 @@ NULLABLE = {
     "trainer.threads": int,
     "data.root": str,
     "data.mirrors": list,
+    "data.num_classes": int,
+    "data.listing": str,
     "logger.entity": str,
 }
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "fields"}
@@ -48,12 +52,43 @@ def check_fields(config: dict[str, Any], choices: Mapping[str, Any]) -> None:
         raise UserError(f"seed={config['seed']}: must be 0 or more")
 
 
+def check_nothing_is_evaluated(value: Any, path: str = "") -> None:
+    """Raises UserError where a value, before it is resolved, asks OmegaConf for more than another field's value.
+
+    ``${recipe.lr}`` is a field; ``${oc.env:HOME}`` would carry the environment into records and logs.
+    """
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            check_nothing_is_evaluated(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            check_nothing_is_evaluated(inner, path)
+    elif isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
+        raise UserError(f"{path}={value}: values are never evaluated; only another field may stand in ${{}}")
+
+
 def check_values(config: Mapping[str, Any]) -> None:
     """What a type does not say and no other part would find before training. Raises UserError."""
     check_choice("logger.mode", config["logger"]["mode"], ("offline", "online"))
-    check_choice("trainer.devices", config["trainer"]["devices"], (1,))
+    check_choice("trainer.precision", config["trainer"]["precision"], PRECISIONS)
+    for name, least in (("devices", 1), ("workers", 0)):
+        if config["trainer"][name] < least:
+            raise UserError(f"trainer.{name}={config['trainer'][name]}: must be {least} or more")
+    for name in ("channels", "size"):
+        if config["data"][name] < 1:
+            raise UserError(f"data.{name}={config['data'][name]}: must be 1 or more")
     for name in ("mean", "std"):
         _check_per_channel(config["data"], name)
+    for group in ("arch", "data", "recipe", "compression", "budget"):
+        _check_name(group, config[group]["name"])
+    if config["data"].get("mirrors") and not all(isinstance(mirror, str) for mirror in config["data"]["mirrors"]):
+        raise UserError(f"data.mirrors={config['data']['mirrors']}: must be a list of addresses, data.mirrors=[URL]")
+
+
+def _check_name(group: str, name: str) -> None:
+    """Names become folders: none leads elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise UserError(f"{group}.name={name}: letters, digits, '_', '-' and '.' only, for it names folders")
 
 
 def _check_per_channel(data: Mapping[str, Any], name: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs side by side: one process and one thread a core, each the plain command that a user could type."""
+"""Runs side by side: a process for each core or GPU, each the plain command that a user could type."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from experiments.suite.cli import BUSY, USER_ERROR
+from experiments.suite.devices import Place
 from experiments.suite.paths import RESULTS, ROOT, results, shown
 from experiments.suite.plan import FINISHED, PlannedRun, makespan
 from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
@@ -26,17 +27,20 @@ Failures = dict[tuple[str, int], list[str]]  # by reason and exit code, the runs
 
 @dataclass
 class Pool:
-    """Runs ``planned`` on ``jobs`` processes. ``failures``: what went wrong, and the exit code and runs of each."""
+    """Runs ``planned``, one at each place. ``failures``: what went wrong, and the exit code and runs of each."""
 
     planned: Sequence[PlannedRun]
-    jobs: int
+    places: Sequence[Place]
     tags: Sequence[str]
     failures: Failures = field(default_factory=dict)
     _left: dict[str, float | None] = field(default_factory=dict)
     _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
+    _places: dict[str, Place] = field(default_factory=dict)  # of the runs that are going
+    _free: list[Place] = field(default_factory=list)
 
     def run(self) -> Failures:
         waiting = list(self.planned)
+        self._free = list(self.places)
         try:
             with View() as view:
                 for item in waiting:
@@ -49,6 +53,7 @@ class Pool:
                             self._show(view, name, item)
                             continue
                         del self._processes[name]
+                        self._free.append(self._places.pop(name))
                         if code == BUSY:
                             waiting.append(item)
                         else:
@@ -68,15 +73,15 @@ class Pool:
             elif is_done(item):
                 waiting.remove(item)
                 view.end(name, f"{self._last_word(name, item, 0)} (by another process)")
-            elif len(self._processes) < self.jobs:
+            elif self._free:
                 waiting.remove(item)
-                self._start(item)
+                self._start(item, self._free.pop(0))
 
-    def _start(self, item: PlannedRun) -> None:
+    def _start(self, item: PlannedRun, place: Place) -> None:
         run = item.run
         run.folder.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "experiments.run", "trainer.threads=1", *item.overrides, f"seed={run.seed}",
+            sys.executable, "-m", "experiments.run", *place.overrides, *item.overrides, f"seed={run.seed}",
             f"label={quoted(item.label)}", f"tags=[{','.join(quoted(tag) for tag in self.tags)}]",
         ]  # fmt: skip
         with run.log_path.open("ab") as log:
@@ -84,10 +89,11 @@ class Pool:
             log.flush()
             process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, TABLE_PROCESS: str(os.getpid()), RESULTS: str(results()), "OMP_NUM_THREADS": "1"},
+                env={**os.environ, TABLE_PROCESS: str(os.getpid()), RESULTS: str(results()), **place.environment},
                 start_new_session=True,  # Ctrl-C reaches the table, which then stops its runs in order
             )  # fmt: skip
         self._processes[name_of(item)] = (item, process)
+        self._places[name_of(item)] = place
 
     def _show(self, view: View, name: str, item: PlannedRun) -> None:
         state = read_progress(item.run.progress_path)
@@ -113,7 +119,7 @@ class Pool:
         total = len(self.planned)
         done = total - len(waiting) - len(self._processes)
         busy = [self._left.get(name) for name in self._processes]
-        left = makespan([60 * item.minutes if item.minutes else None for item in waiting], self.jobs, busy)
+        left = makespan([60 * item.minutes if item.minutes else None for item in waiting], len(self.places), busy)
         view.show(ALL, {"phase": "all", "step": done, "steps": total, "seconds_left": left})
 
     def _stop(self) -> None:

@@ -92,12 +92,13 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
 
 def plan(rows: Sequence[RowPlan], seeds: Sequence[int]) -> list[PlannedRun]:
     """Every run, seed by seed, so that a stopped table has whole seeds rather than whole rows."""
-    return [_planned(row, Run(row.run_id, seed)) for seed in seeds for row in rows]
+    minutes = {row.row: expected_minutes(row) for row in rows}
+    return [_planned(row, Run(row.run_id, seed), minutes[row.row]) for seed in seeds for row in rows]
 
 
-def _planned(row: RowPlan, run: Run) -> PlannedRun:
+def _planned(row: RowPlan, run: Run, minutes: float | None) -> PlannedRun:
     state, note = _state(run)
-    return PlannedRun(row.row, row.label, row.overrides, run, state, note, expected_minutes(row))
+    return PlannedRun(row.row, row.label, row.overrides, run, state, note, minutes)
 
 
 def _state(run: Run) -> tuple[State, str]:

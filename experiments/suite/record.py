@@ -67,17 +67,9 @@ class Record:
         return self.result["metrics"]
 
     def per_example(self, metric: str) -> np.ndarray | None:
-        """(N,) float64 of the test set in its own order, in the metric's unit; None where the run kept none.
-
-        An error is kept as its accuracy: 100 - accuracy.
-        """
+        """(N,) float64 of the test set in its own order, in the metric's unit; None where the run kept none."""
         stored = self.result["per_example"]
-        if metric in stored:
-            return unpack(stored[metric])
-        accuracy = metric.removesuffix("_err") + "_acc"
-        if metric.endswith("_err") and accuracy in stored:
-            return 100.0 - unpack(stored[accuracy])
-        return None
+        return unpack(stored[metric]) if metric in stored else None
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,9 @@ from typing import Any
 
 from experiments.suite import contract, rendering
 from experiments.suite.assemble import assemble
+from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
+from experiments.suite.devices import Place, places
 from experiments.suite.paths import local
 from experiments.suite.paths import published as published_folder
 from experiments.suite.plan import Evidence, PlannedRun, RowPlan, evidence, plan, rows_of, staleness
@@ -40,6 +42,10 @@ class Request:
     @property
     def differs(self) -> bool:
         return any(row.differs for row in self.rows)
+
+    def places(self, jobs: int) -> list[Place]:
+        """Where its runs go, ``jobs`` at a time; 0: as many as this machine has cores or GPUs for."""
+        return places(compose(self.rows[0].overrides)["trainer"], jobs) if self.rows else []
 
     def planned(self) -> list[PlannedRun]:
         return plan(self.rows, self.seeds)

@@ -33,17 +33,6 @@ def row_mean(values: np.ndarray, images: np.ndarray | None = None, statistic: St
     return contrast([values], [images], [1.0], statistic)
 
 
-def paired_difference(
-    a: np.ndarray,
-    b: np.ndarray,
-    images_a: np.ndarray | None = None,
-    images_b: np.ndarray | None = None,
-    statistic: Statistic | None = None,
-) -> Estimate:
-    """a - b, seed by seed and image by image; shapes as in row_mean."""
-    return contrast([a, b], [images_a, images_b], [1.0, -1.0], statistic)
-
-
 def contrast(
     values: Sequence[np.ndarray],
     images: Sequence[np.ndarray | None],
@@ -51,6 +40,8 @@ def contrast(
     statistic: Statistic | None = None,
 ) -> Estimate:
     """A weighted sum of rows: for each row ``values`` (S,), ``images`` (S, N) or None, and a weight.
+
+    With the weights 1 and -1 it is the paired difference of two rows, seed by seed and image by image.
 
     ``statistic`` says what the metric is of its per-example values where it is no mean (a median); the second part of
     the variance then comes from a bootstrap over images. It is 0 where a row has no per-example values.

@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-from experiments.suite.provenance import cores
 from lightning_modules.errors import UserError
 
 
@@ -53,8 +52,3 @@ def _typed(key: str, text: str, default: Any) -> Any:
         kind = {bool: "true or false", int: "a whole number from 0"}[type(default)]
         raise UserError(f"{key}={text}: must be {kind}")
     return value
-
-
-def worker_count(jobs: int) -> int:
-    """How many runs go side by side: ``jobs``, or one for each core where it is 0."""
-    return jobs or cores()

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 NAME = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.ckpt")
@@ -20,22 +21,38 @@ class EpochCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         temporary = self.folder / f".epoch-{epoch}.tmp"
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self.folder / f"epoch-{epoch:04d}-{_digest(temporary)}.ckpt")
-            for old in _checkpoints(self.folder)[KEPT:]:
-                old.unlink(missing_ok=True)
+        try:
+            trainer.save_checkpoint(temporary)
+            if trainer.is_global_zero:
+                temporary.replace(self.folder / f"epoch-{epoch:04d}-{_digest(temporary)}.ckpt")
+                for old in _checkpoints(self.folder)[KEPT:]:
+                    old.unlink(missing_ok=True)
+        except BaseException:
+            temporary.unlink(missing_ok=True)  # on a full disk the half of one would only be in the way
+            raise
 
 
 def latest(folder: Path) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint whose content is what was written (or None), and the newer ones that are damaged."""
+    """The newest checkpoint that can be used (or None), and the newer ones that are damaged.
+
+    One can be used when its content is what was written, and holds nothing but data.
+    """
     damaged = []
     for path in _checkpoints(folder):
         match = NAME.fullmatch(path.name)
-        if match and match[2] == _digest(path):
+        if match and match[2] == _digest(path) and _is_data(path):
             return path, damaged
         damaged.append(path)
     return None, damaged
+
+
+def _is_data(path: Path) -> bool:
+    """Whether it loads without running code that it brings. A digest tells of accidents, not of intent."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        return False
+    return True
 
 
 def _checkpoints(folder: Path) -> list[Path]:

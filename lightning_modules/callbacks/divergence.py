@@ -26,7 +26,9 @@ class StopWhenDiverged(pl.Callback):
         last = batch_idx + 1 == trainer.num_training_batches
         if last or (batch_idx + 1) % CHECK_EVERY == 0:
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-            if isinstance(loss, torch.Tensor) and not math.isfinite(loss.item()):
+            finite = not isinstance(loss, torch.Tensor) or math.isfinite(loss.item())
+            # Of several processes all stop, or those that go on would wait for the others.
+            if not trainer.strategy.reduce_boolean_decision(finite):
                 raise Diverged(trainer.current_epoch + 1, trainer.global_step)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -5,11 +5,13 @@ Order and augmentation are functions of (seed, epoch) alone: a resumed run sees 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lightning_modules.data.order import EpochOrder, Parts
 from lightning_modules.random_streams import stream
 
 
@@ -29,63 +31,61 @@ class Normalise:
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) uint8 -> float32."""
-        shape = (1, -1, 1, 1)
-        std = torch.tensor(self.std).view(shape) * 255
-        mean = torch.tensor(self.mean).view(shape) * 255
-        return (images.float() - mean) / std
+        """(N, C, H, W) uint8 -> float32, on the same device."""
+        mean, std = (numbers.to(images.device) for numbers in self._in_bytes)
+        return images.to(torch.float32, copy=True).sub_(mean).div_(std)
 
-
-class EpochOrder:
-    """The order of the examples in each epoch. Lightning calls ``set_epoch`` on a loader's ``sampler``."""
-
-    def __init__(self, size: int, seed: int, shuffle: bool):
-        self.size, self.seed, self.shuffle = size, seed, shuffle
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def indices(self) -> Tensor:
-        """(size,) int64."""
-        if not self.shuffle:
-            return torch.arange(self.size)
-        return torch.randperm(self.size, generator=stream(self.seed, self.epoch, "order"))
+    @cached_property
+    def _in_bytes(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation, each (1, C, 1, 1)."""
+        mean, std = (torch.tensor(numbers).view(1, -1, 1, 1) * 255 for numbers in (self.mean, self.std))
+        return mean, std
 
 
 class Batches:
     """An iterable over (images (B, C, H, W) float32, labels (B,) int64) of one split.
 
-    With ``augment`` the batches are for training: shuffled, augmented, all of the same size. Without, they are the
-    split in its own order, whole.
+    With ``augment`` the batches are for training: shuffled, augmented, all of the same size, and shared by ``shard``'s
+    (rank, number of processes). Without, they are the split in its own order, whole.
+
+    Raises:
+        UserError: the batch cannot be shared equally.
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, batch_size: int, normalise: Normalise, seed: int, augment: Augment | None
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        normalise: Normalise,
+        seed: int,
+        augment: Augment | None,
+        shard: tuple[int, int] = (0, 1),
     ):
         self.labels = labels
-        self.batch_size = batch_size
         self.normalise = normalise
         self.augment = augment
         self.height, self.width = images.shape[-2:]
         padding = augment.crop_padding if augment else 0
         self.padded = F.pad(images, (padding,) * 4)
+        # All the crops there are of each image, (N, C, 2 * padding + 1, 2 * padding + 1, H, W): a view, no copy.
+        self.crops = self.padded.unfold(2, self.height, 1).unfold(3, self.width, 1)
+        self.parts = Parts(len(images), batch_size, augment is None, *(shard if augment else (0, 1)))
         self.batch_sampler = None  # Lightning looks for it beside ``sampler``
         self.sampler = EpochOrder(len(images), seed, shuffle=augment is not None)
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.labels), self.batch_size)
-        return full if self.augment or not rest else full + 1
+        return len(self.parts)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self.sampler.indices()
         moves = self._moves()
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for part in self.parts:
+            chosen = order[part]
             if moves is None:
-                images = self.padded[chosen]
+                images = self.padded.index_select(0, chosen)
             else:
-                images = self._cropped(chosen, *(move[start : start + self.batch_size] for move in moves))
+                images = self._cropped(chosen, *(move[part] for move in moves))
             yield self.normalise(images), self.labels[chosen]
 
     def _moves(self) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -99,10 +99,7 @@ class Batches:
         return edges[0], edges[1], mirrored
 
     def _cropped(self, chosen: Tensor, top: Tensor, left: Tensor, mirrored: Tensor) -> Tensor:
-        rows = top[:, None] + torch.arange(self.height)
-        across = torch.arange(self.width)
-        columns = left[:, None] + torch.where(mirrored[:, None], across.flip(0), across)
-        channels = torch.arange(self.padded.shape[1])
-        return self.padded[
-            chosen[:, None, None, None], channels[None, :, None, None], rows[:, None, :, None], columns[:, None, None]
-        ]
+        whole = self.crops.shape[2] == 1  # one crop, the image: index_select copies it at once, ten times faster
+        images = self.padded.index_select(0, chosen) if whole else self.crops[chosen, :, top, left]
+        rows = mirrored.nonzero().squeeze(1)
+        return images.index_copy_(0, rows, images.index_select(0, rows).flip(-1))

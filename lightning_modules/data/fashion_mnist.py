@@ -5,23 +5,20 @@ Xiao, Rasul and Vollgraf, 2017, arXiv:1708.07747: 60,000 + 10,000 grey images of
 
 import gzip
 import hashlib
-import os
-import shutil
 import subprocess
 import tempfile
-import urllib.request
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from http.client import HTTPException
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lightning_modules.data.download import NOT_TO_BE_HAD, download, keep
 from lightning_modules.errors import CorruptFileError, UserError
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-NOT_TO_BE_HAD = (OSError, HTTPException, subprocess.SubprocessError, CorruptFileError)
 LARGEST_FILE = 64 * 2**20  # bytes; the unpacked training images have 47,040,016
 
 
@@ -57,11 +54,11 @@ def locate(
     for way, fetch in (("download", _download), ("apt-get download", _apt_get)):
         try:
             return fetch(cache, sha256, mirrors, timeout_s)
-        except NOT_TO_BE_HAD as error:
+        except (*NOT_TO_BE_HAD, subprocess.SubprocessError) as error:
             reasons.append(f"{way}: {str(error) or type(error).__name__}")
     raise UserError(
         f"Fashion-MNIST not found ({'; '.join(reasons)}). Any of these helps: apt-get install {DEBIAN_PACKAGE}; "
-        f"put {', '.join(f'{name}.gz' for name in sha256)} into {cache}; data.root=FOLDER that holds them; "
+        f"put {', '.join(_packed(sha256))} into {cache}; data.root=FOLDER that holds them; "
         "data.mirrors=[URL] with a reachable mirror"
     )
 
@@ -98,25 +95,7 @@ def _download(cache: Path, sha256: Mapping[str, str], mirrors: Sequence[str] | N
         from torchvision.datasets import FashionMNIST  # imported here: it takes a second and is rarely needed
 
         mirrors = FashionMNIST.mirrors
-    problem: Exception = FileNotFoundError("no mirror given")
-    for mirror in mirrors:
-        with tempfile.TemporaryDirectory() as temporary:
-            try:
-                for name in sha256:
-                    _download_file(mirror, f"{name}.gz", Path(temporary), timeout_s)
-                return _keep(Path(temporary), cache, sha256)
-            except NOT_TO_BE_HAD as error:
-                problem = error
-    raise problem
-
-
-def _download_file(mirror: str, name: str, folder: Path, timeout_s: float) -> None:
-    try:
-        answer = urllib.request.urlopen(f"{mirror.rstrip('/')}/{name}", timeout=timeout_s)
-    except ValueError as error:
-        raise UserError(f"data.mirrors={mirror}: not an address ({error})") from error
-    with answer, (folder / name).open("wb") as file:
-        shutil.copyfileobj(answer, file)
+    return download(_packed(sha256), mirrors, cache, partial(_check, sha256=sha256), LARGEST_FILE, timeout_s)
 
 
 def _apt_get(cache: Path, sha256: Mapping[str, str], mirrors: Sequence[str] | None, timeout_s: float) -> Path:
@@ -134,16 +113,15 @@ def _apt_get(cache: Path, sha256: Mapping[str, str], mirrors: Sequence[str] | No
         if not packages:
             raise FileNotFoundError("apt-get left no package")
         call("dpkg", "-x", packages[0].name, "unpacked")
-        return _keep(Path(temporary, "unpacked", *DEBIAN_FOLDER.parts[1:]), cache, sha256)
+        folder = Path(temporary, "unpacked", *DEBIAN_FOLDER.parts[1:])
+        _check(folder, sha256)
+        return keep(folder, _packed(sha256), cache)
 
 
-def _keep(folder: Path, cache: Path, sha256: Mapping[str, str]) -> Path:
-    """Checks the files, then moves each into ``cache`` in one step: a reader never sees half of one, or a wrong one."""
+def _packed(names: Iterable[str]) -> list[str]:
+    return [f"{name}.gz" for name in names]
+
+
+def _check(folder: Path, sha256: Mapping[str, str]) -> None:
     for name, digest in sha256.items():
         _read_checked(folder, name, digest)
-    cache.mkdir(parents=True, exist_ok=True)
-    for name in sha256:
-        part = cache / f".{name}.{os.getpid()}.part"
-        shutil.copyfile(folder / f"{name}.gz", part)
-        part.replace(cache / f"{name}.gz")
-    return cache

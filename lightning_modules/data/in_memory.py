@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.data.batches import Augment, Batches, Normalise
+from lightning_modules.data.image_data import ImageData
 from lightning_modules.errors import UserError
 
 EVALUATION_BATCH = 500
@@ -39,13 +39,11 @@ class Split:
         return cls(padded.contiguous(), torch.from_numpy(labels[:limit].astype(np.int64)))
 
 
-class InMemoryImages(pl.LightningDataModule):
+class InMemoryImages(ImageData):
     """Train, validation and test split of a data set in RAM.
 
-    Batches are (images (B, C, H, W) float32, labels (B,) int64).
-
     Raises:
-        UserError: the batch is larger than the training split.
+        UserError: the batch is larger than the training split or, where a loader is made, cannot be shared equally.
     """
 
     def __init__(
@@ -59,15 +57,7 @@ class InMemoryImages(pl.LightningDataModule):
         augment: Augment,
         seed: int,
     ):
-        super().__init__()
-        if batch_size > len(train.labels):
-            raise UserError(
-                f"recipe.batch_size={batch_size}: larger than the training split of {len(train.labels)} images"
-            )
-        self.classes = list(classes)
-        self.num_classes = len(classes)
-        self.in_channels = train.images.shape[1]
-        self.train_images = len(train.labels)
+        super().__init__(classes, train.images.shape[1], len(train.labels), test.labels, batch_size)
         self.splits = {"train": train, "val": val, "test": test}
         self._normalise, self._batch_size, self._augment, self._seed = normalise, batch_size, augment, seed
 
@@ -80,6 +70,9 @@ class InMemoryImages(pl.LightningDataModule):
     def test_dataloader(self) -> Batches:
         return self._batches("test", EVALUATION_BATCH, None)
 
+    def test_picture(self, index: int) -> np.ndarray:
+        return self.splits["test"].images[index].permute(1, 2, 0).squeeze(-1).numpy()
+
     def _batches(self, name: str, batch_size: int, augment: Augment | None) -> Batches:
         split = self.splits[name]
-        return Batches(split.images, split.labels, batch_size, self._normalise, self._seed, augment)
+        return Batches(split.images, split.labels, batch_size, self._normalise, self._seed, augment, self.shard)

@@ -1,16 +1,25 @@
 """Checkpoints that are whole or absent, and known to be whole."""
 
 import hashlib
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from lightning_modules.callbacks.checkpoint import EpochCheckpoint, latest
 
 
-def written(folder: Path, epoch: int, content: bytes = b"weights") -> Path:
+def saved(value: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def written(folder: Path, epoch: int, content: bytes | None = None) -> Path:
+    content = saved({"epoch": epoch}) if content is None else content
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = folder / f"epoch-{epoch:04d}-{digest}.ckpt"
     path.write_bytes(content)
@@ -28,7 +37,7 @@ class Trainer(SimpleNamespace):
         path.write_bytes(b"half")
         if self.current_epoch == self.broken:
             raise OSError("no space left")
-        path.write_bytes(f"epoch {self.current_epoch + 1}".encode())
+        path.write_bytes(saved({"epoch": self.current_epoch + 1}))
 
 
 def end_epochs(folder: Path, epochs: range, **state: Any) -> None:
@@ -43,7 +52,7 @@ def test_an_empty_folder_has_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epochs", [(1, 2, 3), (9, 10), (9999, 10000), (1,)])
 def test_the_newest_by_number(tmp_path: Path, epochs: tuple[int, ...]) -> None:
-    paths = [written(tmp_path, epoch, f"{epoch}".encode()) for epoch in epochs]
+    paths = [written(tmp_path, epoch) for epoch in epochs]
     assert latest(tmp_path) == (paths[-1], [])
 
 
@@ -76,14 +85,14 @@ def test_other_files_are_not_checkpoints(tmp_path: Path) -> None:
 
 def test_each_epoch_is_written_under_its_digest(tmp_path: Path) -> None:
     end_epochs(tmp_path, range(1))
-    assert list(tmp_path.iterdir()) == [written(tmp_path, 1, b"epoch 1")]
-    assert latest(tmp_path) == (written(tmp_path, 1, b"epoch 1"), [])
+    assert list(tmp_path.iterdir()) == [written(tmp_path, 1)]
+    assert latest(tmp_path) == (written(tmp_path, 1), [])
 
 
 def test_two_are_kept(tmp_path: Path) -> None:
     end_epochs(tmp_path, range(8, 12))
     found = sorted(path.read_bytes() for path in tmp_path.iterdir())
-    assert found == [b"epoch 11", b"epoch 12"]
+    assert found == sorted([saved({"epoch": 11}), saved({"epoch": 12})])
 
 
 def test_a_save_that_fails_leaves_the_older_ones(tmp_path: Path) -> None:
@@ -92,9 +101,28 @@ def test_a_save_that_fails_leaves_the_older_ones(tmp_path: Path) -> None:
         end_epochs(tmp_path, range(2, 3), broken=2)
     found, damaged = latest(tmp_path)
     assert found is not None
-    assert found.read_bytes() == b"epoch 2"
+    assert found.read_bytes() == saved({"epoch": 2})
     assert damaged == []
-    assert len(list(tmp_path.glob("*.ckpt"))) == 2
+    assert len(list(tmp_path.iterdir())) == 2  # nothing half written is left, either
+
+
+class Malice:
+    """What a pickle can do that is only loaded."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_brings_code_is_damaged_and_the_code_does_not_run(tmp_path: Path) -> None:
+    good = written(tmp_path, 1)
+    evil = written(tmp_path, 2, saved({"epoch": 2, "state_dict": Malice(tmp_path / "ran")}))
+    assert latest(tmp_path) == (good, [evil])
+    assert not (tmp_path / "ran").exists()
+    torch.load(evil, weights_only=False)
+    assert (tmp_path / "ran").exists()  # it would have
 
 
 def test_only_one_of_several_processes_renames(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from lightning_modules.callbacks.divergence import CHECK_EVERY, Diverged, StopWh
 
 
 def after_batch(index: int, loss: Any, batches: int = 100, epoch: int = 2, steps: int = 321) -> None:
-    trainer = SimpleNamespace(num_training_batches=batches, current_epoch=epoch, global_step=steps)
+    alone = SimpleNamespace(reduce_boolean_decision=lambda decision: decision)
+    trainer = SimpleNamespace(num_training_batches=batches, current_epoch=epoch, global_step=steps, strategy=alone)
     StopWhenDiverged().on_train_batch_end(trainer, None, loss, None, index)  # type: ignore[arg-type]
 
 

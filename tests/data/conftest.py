@@ -1,9 +1,14 @@
-"""Data sets for the tests of this folder: the real one where it is, and a small one in its format."""
+"""Data sets for the tests of this folder: the real one where it is, small ones in their format; and a mirror."""
 
 import gzip
 import hashlib
+import http.server
+import socket
 import struct
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +21,8 @@ from lightning_modules.data import fashion_mnist
 TRAIN, TEST = 60, 20
 
 
-def conf() -> dict:
-    return yaml.safe_load((CONF / "data" / "fashion_mnist.yaml").read_text(encoding="utf-8"))
+def conf(name: str = "fashion_mnist") -> dict:
+    return yaml.safe_load((CONF / "data" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -70,3 +75,44 @@ def real() -> dict[str, np.ndarray]:
         if all((folder / f"{name}.gz").is_file() or (folder / name).is_file() for name in names):
             return fashion_mnist.load(folder, folder, conf()["sha256"], [], 1)
     pytest.skip("Fashion-MNIST is not on this machine")
+
+
+class Mirror(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and counts; answers ``garbage`` instead where there is some."""
+
+    requests = 0
+    garbage = b""
+
+    def do_GET(self) -> None:
+        type(self).requests += 1
+        if self.garbage:
+            self.wfile.write(self.garbage)
+        else:
+            super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def serve() -> Iterator:
+    """serve(folder, garbage=b"") -> (address, its handler's class)."""
+    servers = []
+
+    def start(folder: Path, garbage: bytes = b"") -> tuple[str, type[Mirror]]:
+        kind = type("OneMirror", (Mirror,), {"requests": 0, "garbage": garbage})
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/", kind
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def closed_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/"

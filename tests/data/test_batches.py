@@ -1,5 +1,6 @@
 """Batches: every pixel against a slow reference, and nothing that depends on anything but (seed, epoch)."""
 
+import hashlib
 import itertools
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from lightning_fabric.utilities.data import _set_sampler_epoch
 from torch import Tensor
 
 from lightning_modules.data.batches import Augment, Batches, Normalise
+from lightning_modules.errors import UserError
 
 AS_IT_IS = Normalise((0.0,), (1 / 255,))  # bytes stay what they are
 BOTH = Augment(crop_padding=2, flip=True)
@@ -171,7 +173,48 @@ def test_over_the_epochs_every_image_is_trained_on() -> None:
     assert {int(label) for number in range(8) for label in epoch(loader, number)[1]} == set(range(10))
 
 
+# Shared by processes
+
+
+def test_the_parts_of_two_processes_are_the_batch_of_one() -> None:
+    images = pixels(40)
+    labels = torch.arange(40)
+    alone = batches(images, size=12)
+    shared = [Batches(images, labels, 12, AS_IT_IS, 0, BOTH, (rank, 2)) for rank in (0, 1)]
+    for loader in (alone, *shared):
+        loader.sampler.set_epoch(2)
+        assert len(loader) == 3
+    for (whole, numbers), *parts in zip(alone, *shared, strict=True):
+        assert {len(part) for part, _ in parts} == {6}
+        assert torch.equal(torch.cat([part for part, _ in parts]), whole)
+        assert torch.equal(torch.cat([part for _, part in parts]), numbers)
+
+
+def test_evaluation_is_whole_in_every_process() -> None:
+    loader = Batches(pixels(10), torch.arange(10), 3, AS_IT_IS, 0, None, (1, 2))
+    assert [labels.tolist() for _, labels in loader] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+
+
+def test_a_batch_that_cannot_be_shared_equally() -> None:
+    with pytest.raises(UserError, match=r"recipe\.batch_size=10: cannot be shared equally by trainer\.devices=4"):
+        Batches(pixels(40), torch.arange(40), 10, AS_IT_IS, 0, BOTH, (0, 4))
+
+
 # Numbers
+
+
+def test_the_numbers_of_the_published_results() -> None:
+    """What the records in results/published were trained on: a change here makes them another experiment's."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (20, 1, 8, 8), generator=generator).to(torch.uint8)
+    normalise = Normalise((0.2860,), (0.3530,))
+    digest = hashlib.sha256()
+    for augment in (Augment(0, True), Augment(2, True), Augment(1, False), None):
+        loader = Batches(images, torch.arange(20), 8, normalise, 7, augment)
+        loader.sampler.set_epoch(3)
+        for found, labels in loader:
+            digest.update(found.numpy().tobytes() + labels.numpy().tobytes())
+    assert digest.hexdigest() == "f0627adad9082236cf7940e4c47fa086f3823fb8c98a82b84301a9c96866df4c"
 
 
 def test_normalisation() -> None:
@@ -183,6 +226,13 @@ def test_normalisation() -> None:
     for channel in range(3):
         expected[:, channel] = (images[:, channel].numpy() / 255 - mean[channel]) / std[channel]
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_normalisation_leaves_its_source_alone() -> None:
+    for images in (pixels(2), pixels(2).float()):
+        before = images.clone()
+        Normalise((0.5,), (0.5,))(images)
+        assert torch.equal(images, before)
 
 
 def test_padding_is_black_before_normalisation_not_grey() -> None:

@@ -1,14 +1,10 @@
 """Fashion-MNIST from each of its sources, whole, broken and absent. No network but this machine."""
 
 import gzip
-import http.server
 import socket
 import stat
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +13,7 @@ import torchvision
 
 from lightning_modules.data import fashion_mnist
 from lightning_modules.errors import CorruptFileError, UserError
-from tests.data.conftest import Small
+from tests.data.conftest import Small, closed_port
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -34,47 +30,6 @@ def _nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
-
-
-class Mirror(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and counts; answers ``garbage`` instead where there is some."""
-
-    requests = 0
-    garbage = b""
-
-    def do_GET(self) -> None:
-        type(self).requests += 1
-        if self.garbage:
-            self.wfile.write(self.garbage)
-        else:
-            super().do_GET()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def serve() -> Iterator:
-    """serve(folder, garbage=b"") -> (address, its handler's class)."""
-    servers = []
-
-    def start(folder: Path, garbage: bytes = b"") -> tuple[str, type[Mirror]]:
-        kind = type("OneMirror", (Mirror,), {"requests": 0, "garbage": garbage})
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(folder)))
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/", kind
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/"
 
 
 def load(small: Small, cache: Path, root: Path | None = None, mirrors: list[str] | None = None, timeout_s: float = 2.0):

@@ -1,5 +1,7 @@
 """Splits in RAM."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -90,3 +92,35 @@ def test_training_is_shuffled_and_evaluation_is_not() -> None:
         assert torch.equal(found, data.splits[name].images)
     first = next(iter(data.train_dataloader()))[0].round().to(torch.uint8)
     assert not torch.equal(first, data.splits["train"].images[:4])
+
+
+def test_a_test_image_and_its_label() -> None:
+    data = module(train=8)
+    for index in range(3):
+        np.testing.assert_array_equal(data.test_picture(index), grey(3)[index])
+        assert data.test_label(index) == int(data.test_labels[index]) == index % 2
+    colour = Split.of(np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), dtype=np.uint8), np.zeros(8), 4, None)
+    found = InMemoryImages(colour, colour, colour, ["one"], Normalise((0.0,) * 3, (1.0,) * 3), 4, Augment(), seed=0)
+    assert found.test_picture(1).shape == (4, 4, 3)
+    np.testing.assert_array_equal(found.test_picture(1), colour.images[1].permute(1, 2, 0).numpy())
+
+
+def test_without_a_trainer_there_is_one_process() -> None:
+    assert module(8).shard == (0, 1)
+
+
+def test_the_trainer_says_which_part_is_this_processs() -> None:
+    alone, shared = module(16), [module(16), module(16)]
+    for rank, data in enumerate(shared):
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=2)  # type: ignore[assignment]
+        assert data.shard == (rank, 2)
+        assert [len(labels) for _, labels in data.val_dataloader()] == [3]
+    for (whole, _), *parts in zip(alone.train_dataloader(), *(data.train_dataloader() for data in shared), strict=True):
+        assert torch.equal(torch.cat([part for part, _ in parts]), whole)
+
+
+def test_a_batch_that_the_processes_cannot_share() -> None:
+    data = module(16, batch_size=9)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=2)  # type: ignore[assignment]
+    with pytest.raises(UserError, match=r"recipe\.batch_size=9: cannot be shared equally by trainer\.devices=2"):
+        data.train_dataloader()

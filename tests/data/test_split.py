@@ -1,4 +1,4 @@
-"""The stored validation split of Fashion-MNIST."""
+"""The stored validation splits."""
 
 import hashlib
 from pathlib import Path
@@ -39,6 +39,15 @@ def test_it_is_what_is_drawn_here(real: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(drawn, stored())
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_splits_of_cifar_are_what_is_drawn_here(name: str) -> None:
+    validation = conf(name)["validation"]
+    indices = split.read(name, validation["sha256"])
+    np.testing.assert_array_equal(indices, split.draw_any(50_000, validation["images"], validation["seed"]))
+    assert len(set(indices.tolist())) == validation["images"] == 5000
+    assert (indices[0] >= 0, indices[-1] < 50_000) == (True, True)
+
+
 def test_a_changed_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (split.FOLDER / "fashion_mnist.txt").read_text(encoding="ascii").splitlines()
     monkeypatch.setattr(split, "FOLDER", tmp_path)
@@ -50,6 +59,14 @@ def test_a_changed_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_data_set_without_a_split_is_named() -> None:
     with pytest.raises(UserError, match="other"):
         split.read("other", "")
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "", "a b", "a\n"])
+def test_a_name_that_is_no_file_name(name: str) -> None:
+    with pytest.raises(UserError, match=r"data\.name="):
+        split.read(name, "")
+    with pytest.raises(UserError, match=r"data\.name="):
+        split.store(name, np.arange(3))
 
 
 def test_what_is_stored_is_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +90,11 @@ def test_a_draw_has_equally_many_of_each_class() -> None:
 def test_a_number_that_cannot_be_shared_equally() -> None:
     with pytest.raises(ValueError, match="15 images cannot be shared equally by 4 classes"):
         split.draw(np.arange(40) % 4, 15, seed=0)
+
+
+def test_a_draw_whatever_the_classes() -> None:
+    drawn = split.draw_any(1000, 200, seed=0)
+    assert len(set(drawn.tolist())) == 200
+    assert np.all(np.diff(drawn) > 0)
+    assert 0 <= drawn[0] < 50 < 950 < drawn[-1] < 1000
+    assert drawn.tolist() != split.draw_any(1000, 200, seed=1).tolist()

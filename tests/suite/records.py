@@ -75,9 +75,10 @@ def contract(folder: Path, claims: str = "[]", rows: str | None = None, head: st
     (folder / "table").mkdir(parents=True, exist_ok=True)
     if not (folder / "paper").exists():
         (folder / "paper").symlink_to(CONF / "paper")
+    (folder / "experiment" / "made").mkdir(parents=True, exist_ok=True)
     for name in "abc":
-        (folder / "experiment" / "made").mkdir(parents=True, exist_ok=True)
-        (folder / "experiment" / "made" / f"{name}.yaml").touch()
+        if f"{name}: {{" in rows:  # a file that is no row of the contract would be an extra one
+            (folder / "experiment" / "made" / f"{name}.yaml").touch()
     default = "\n".join(
         (
             "title: A made table",

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.suite import rendering
 from experiments.suite.assemble import assemble
-from experiments.suite.contract import load
+from experiments.suite.contract import Table, load
 from experiments.suite.record import Record
 from tests.suite import records
 from tests.suite.records import made, row
@@ -100,6 +101,39 @@ def test_row_notes(tmp_path: Path) -> None:
     assert notes["z"] == "not implemented"
     assert _cell(data, "z", TOP1)["paper"] == 58.8
     assert _cell(data, "a", TOP1)["published"]["n"] == 1
+
+
+def _with_extra_row(folder: Path) -> Table:
+    conf = records.contract(folder)
+    (conf / "experiment" / "made" / "mine.yaml").write_text("label: My net\n", encoding="utf-8")
+    return load("made", conf)
+
+
+def test_an_extra_row_is_measured_as_any_other_and_promised_nothing(tmp_path: Path) -> None:
+    table = _with_extra_row(tmp_path)
+    data = assemble(table, "proxy", {}, {"mine": row("mine", [70.0, 72.0])}, {})
+    *listed, mine = data["rows"]
+    assert [found["row"] for found in listed] == ["a", "b", "c"] and not any("extra" in found for found in listed)
+    assert (mine["row"], mine["label"], mine["extra"]) == ("mine", "My net", True)
+    assert mine["note"] == "not in the paper's table"
+    assert mine["cells"]["params"]["here"]["mean"] == 1_248_424
+    assert mine["cells"][TOP1]["here"]["mean"] == 71.0 and mine["cells"][TOP1]["here"]["n"] == 2
+    for cell in mine["cells"].values():
+        assert cell["paper"] is None and cell["published"] is None
+    assert all(rendering.number(column, mine["cells"][column["name"]], "paper") == "–" for column in data["columns"])
+    assert "**My net** | paper | – |" in rendering.markdown(data)
+    assert "My net: not in the paper's table" in rendering.notes(data)
+    assert "made,mine,My net,test/top1_acc,here,71.0," in rendering.csv(data)
+
+
+def test_an_extra_row_is_published_when_somebody_published_a_run_of_it(tmp_path: Path) -> None:
+    table = _with_extra_row(tmp_path)
+    none = [found["row"] for found in assemble(table, "proxy", {"mine": []}, {}, {})["rows"]]
+    assert none == ["a", "b", "c"]
+    asked = assemble(table, "proxy", {}, {"mine": []}, {})["rows"][-1]
+    assert (asked["row"], asked["note"]) == ("mine", "not in the paper's table; not run")
+    published = assemble(table, "proxy", {"mine": row("mine", [70.0])}, {}, {})["rows"][-1]
+    assert (published["row"], published["cells"][TOP1]["published"]["mean"]) == ("mine", 70.0)
 
 
 def test_records_that_disagree_are_told() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.suite import compose as module
 from experiments.suite import fields, paths
-from experiments.suite.compose import compose
+from experiments.suite.compose import compose, remember
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError
@@ -28,7 +28,7 @@ def test_every_experiment_composes_at_every_budget(experiment: str, budget: str)
     paper = budget == "paper"
     assert config["data"]["name"] == ("imagenet" if paper else "fashion_mnist")
     assert config["recipe"]["name"] == (config["arch"]["name"] if paper else "proxy")
-    assert config["trainer"]["accelerator"] == ("gpu" if paper else "cpu")
+    assert config["trainer"]["accelerator"] == ("auto" if paper else "cpu")
     assert run_id(config)
 
 
@@ -156,6 +156,8 @@ def refuse(overrides: Any) -> dict[str, Any]:
 def test_the_second_time_nothing_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = ["experiment=table3/simple_bypass", "arch.version=1.1", "recipe.lr=1", "seed=4"]
     first = compose(overrides)
+    assert cached() == []  # a mistake found later must leave nothing
+    remember()
     assert len(cached()) == 1
     monkeypatch.setattr(module, "_compose", refuse)
     began = time.monotonic()
@@ -175,9 +177,11 @@ def test_what_is_kept_is_not_shared() -> None:
 @pytest.mark.parametrize("content", [b"", b'{"arch": {"na', b"\xff\xfe", b"null", b"[]"])
 def test_a_damaged_cache_file_is_ignored(content: bytes) -> None:
     first = compose(["seed=7"])
+    remember()
     (path,) = cached()
     path.write_bytes(content)
     assert compose(["seed=7"]) == first
+    remember()
     assert cached() == [path]
     assert path.read_bytes() != content  # and repaired
 
@@ -185,6 +189,7 @@ def test_a_damaged_cache_file_is_ignored(content: bytes) -> None:
 def test_a_mistake_is_not_kept() -> None:
     with pytest.raises(UserError):
         compose(["recipe.lr=-1"])
+    remember()
     assert cached() == []
 
 
@@ -192,6 +197,61 @@ def test_without_a_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "file").write_text("", encoding="ascii")
     monkeypatch.setenv("COMPACT_NETS_RESULTS", str(tmp_path / "file" / "results"))
     assert compose([])["seed"] == 0
+    remember()
+
+
+# What is in a folder of images
+
+
+def image_folder(root: Path, images: int) -> Path:
+    for split in ("train", "val"):
+        for label in ("cat", "dog"):
+            (root / split / label).mkdir(parents=True)
+            for number in range(images):
+                (root / split / label / f"{number}.png").write_bytes(b"image" * number)
+    return root
+
+
+def test_two_folders_are_two_runs_and_a_moved_one_is_the_same(tmp_path: Path) -> None:
+    def named(root: Path) -> str:
+        return run_id(compose(["data=image_folder", f"data.root={root}"]))
+
+    few, more = image_folder(tmp_path / "few", 2), image_folder(tmp_path / "more", 3)
+    before = named(few)
+    assert before != named(more)
+    assert named(few.rename(tmp_path / "moved")) == before
+
+
+def test_imagenet_is_itself_without_a_root_and_something_else_with_fewer_images(tmp_path: Path) -> None:
+    published = compose(["data=imagenet"])
+    assert published["data"]["listing"] is None
+    other = compose(["data=imagenet", f"data.root={image_folder(tmp_path / 'few', 2)}"])
+    assert len(other["data"]["listing"]) == 64
+    assert run_id(other) != run_id(published)
+
+
+# Values are values
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["label='${oc.env:HOME}'", "data.name='${oc.env:HOME}'", "tags=['a${oc.env:HOME}']", "+arch='${hydra:runtime.cwd}'",
+     "recipe.lr='${oc.decode:1}'", "data.root='${oc.env:HOME,x}'"],
+)  # fmt: skip
+def test_a_value_is_never_evaluated(override: str) -> None:
+    with pytest.raises(UserError, match="values are never evaluated|hydra"):
+        compose([override])
+
+
+def test_a_value_may_be_another_field_s() -> None:
+    assert compose(["recipe.weight_decay='${recipe.lr}'"])["recipe"]["weight_decay"] == 0.001
+
+
+@pytest.mark.parametrize("group", ["arch", "data", "recipe", "budget", "compression"])
+@pytest.mark.parametrize("name", ["../up", "/root", "a/b", "..", ".hidden", "", "a b", "x\\ny"])
+def test_a_name_leads_nowhere(group: str, name: str) -> None:
+    with pytest.raises(UserError, match=rf"{group}\.name="):
+        compose([f"{group}.name='{name}'"])
 
 
 @pytest.fixture

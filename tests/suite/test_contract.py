@@ -23,7 +23,8 @@ def test_every_contract_loads_and_is_worded(name: str) -> None:
 def test_table3() -> None:
     table = load("squeezenet-bypass")
     assert (table.name, table.seeds) == ("table3", (0, 1, 2, 3, 4))
-    assert [row.name for row in table.rows] == ["vanilla", "simple_bypass", "complex_bypass"]
+    listed = [row.name for row in table.rows if not row.extra]
+    assert listed == [row.name for row in table.rows][:3] == ["vanilla", "simple_bypass", "complex_bypass"]
     assert [claim.kind for claim in table.claims] == ["ordering"] * 3 + ["exact"] * 4
     assert table.row("complex_bypass").paper["model_mb"] == 7.7
     assert table.row("complex_bypass").paper["params"] is None
@@ -67,6 +68,63 @@ def test_a_row_from_another_table_and_from_a_column_of_it(tmp_path: Path) -> Non
     assert table.row("a").paper["test/top1_err"] == 32.6
     assert table.row("a").source.printed_as == "Table 2"
     assert set(table.row("b").paper.values()) == {None}
+
+
+def _with_files(folder: Path, files: dict[str, str], claims: str = "[]") -> Path:
+    """A conf folder with the table ``made`` and these files beside the ones of its rows a, b and c."""
+    conf = records.contract(folder, claims)
+    for name, text in files.items():
+        (conf / "experiment" / "made" / name).write_text(text, encoding="utf-8")
+    return conf
+
+
+def test_a_file_that_the_contract_does_not_list_is_an_extra_row(tmp_path: Path) -> None:
+    files = {
+        "my_net.yaml": "# @package _global_\ndefaults: [override /arch: squeezenet]\nlabel: ' My net '\n",
+        "another-0.5.yaml": "seed: 1\n",
+        "third.yaml": "label: null\n",
+        ".swap.yaml": "[",
+        "notes.txt": "",
+    }
+    table = load("made", _with_files(tmp_path, files))
+    assert [row.name for row in table.rows] == ["a", "b", "c", "another-0.5", "my_net", "third"]
+    assert [row.label for row in table.rows[3:]] == ["another-0.5", "My net", "third"]
+    assert [row.extra for row in table.rows] == [False] * 3 + [True] * 3
+    for row in table.rows[3:]:
+        assert row.implemented and row.note == contract.EXTRA_NOTE and not row.cell_notes
+        assert row.paper == dict.fromkeys((column.name for column in table.columns), None)
+
+
+def test_a_row_that_is_not_implemented_stays_so_with_a_file(tmp_path: Path) -> None:
+    conf = records.contract(tmp_path, rows="{a: {label: A}, z: {label: Z, implemented: false}}")
+    (conf / "experiment" / "made" / "z.yaml").write_text("seed: 1\n", encoding="utf-8")
+    table = load("made", conf)
+    assert [row.name for row in table.rows] == ["a", "z"]
+    assert not table.row("z").implemented and not table.row("z").extra
+
+
+def test_nothing_can_be_claimed_of_an_extra_row(tmp_path: Path) -> None:
+    claims = "[{id: x, kind: exact, metric: params, row: a, equals: mine}]"
+    _fails(_with_files(tmp_path, {"mine.yaml": "seed: 1\n"}, claims), "claims.x.equals: unknown row 'mine'")
+
+
+EXTRAS = [
+    ({"my net.yaml": "seed: 1"}, "my net.yaml: a row's file is named in letters, digits, _ - and . only, rename it"),
+    ({"x.yaml": "label: 5"}, "x.yaml: label: is 5, write a text"),
+    ({"x.yaml": "label: ' '"}, "x.yaml: label: is ' ', write a text"),
+    ({"x.yaml": "label: Net B"}, "x.yaml: label: 'Net B' is the label of row 'b', choose another"),
+    ({"x.yaml": "label: Y", "y.yaml": "label: Y"}, "y.yaml: label: 'Y' is the label of row 'x', choose another"),
+    ({"x.yaml": "label: ["}, "x.yaml is not valid YAML"),
+    ({"x.yaml": ""}, "x.yaml is not a mapping"),
+]
+
+
+@pytest.mark.parametrize(("files", "message"), EXTRAS)
+def test_mistakes_in_extra_rows(files: dict[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load("made", _with_files(tmp_path, files))
+    text = str(caught.value)
+    assert message in text and "experiment/made/" in text and "\n" not in text
 
 
 CLAIM = "{{id: x, kind: {}, metric: test/top1_acc, {}}}"
@@ -129,6 +187,7 @@ ROWS = [
     ("{a: {label: A, implemented: maybe}}", "rows.a.implemented: is 'maybe', write true or false"),
     ("{a: {label: A, note: {see: D99}}}", "rows.a.note.see: unknown discrepancy 'D99'"),
     ("{a: {label: A, cell_notes: {macs: x}}}", "rows.a.cell_notes: unknown key 'macs'"),
+    ("{a: {label: A}, b: {label: A}}", "rows.b.label: 'A' is the label of row 'a', choose another"),
     ("{d: {label: D}}", "add it or say implemented: false"),
     ("{8: {label: D}}", "rows: the key 8 is no text"),
     ("{}", "rows: is empty"),

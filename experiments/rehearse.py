@@ -1,0 +1,27 @@
+"""Builds what a table would run and trains nothing: finds mistakes, fetches data, writes no result. `make table3` does it.
+
+python -m experiments.rehearse table=table3 budget=proxy
+"""
+
+from experiments.suite import cli
+from experiments.suite.compose import compose
+from experiments.suite.paths import DATA_CACHE
+from experiments.suite.progress import print_line
+from experiments.suite.regenerate import Request
+from experiments.suite.verb import parse
+from experiments.table import OWN
+
+
+def main(arguments: list[str]) -> int:
+    own, extra = parse(arguments, OWN, passes_on=True)
+    request = Request.of(own["table"], own["budget"], own["seeds"], extra)
+    from lightning_modules import experiment  # imports torch, which takes seconds
+
+    for row in request.rows:
+        built = experiment.build(compose(row.overrides), DATA_CACHE)
+        print_line(f"{row.label}: {built.epochs} epochs of {built.data.train_images:,} images")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.call(main)

@@ -1,0 +1,44 @@
+"""Where a table's runs go: a core for each, or on a machine with GPUs one or several of those. Found without torch."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from typing import Any
+
+from experiments.suite.provenance import cores
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one run at a time gets: overrides and environment of its process."""
+
+    overrides: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    if VISIBLE in os.environ:
+        return [name.strip() for name in os.environ[VISIBLE].split(",") if name.strip() not in ("", "-1")]
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = [line for line in answer.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number, _ in enumerate(found)]
+
+
+def places(trainer: Mapping[str, Any], jobs: int) -> list[Place]:
+    """For ``jobs`` runs side by side of this conf/trainer; with 0 as many as there are GPUs, or cores, for them."""
+    devices, accelerator = trainer["devices"], trainer["accelerator"]
+    here = gpus() if accelerator in ("gpu", "cuda", "auto") else []
+    if not here:
+        # A thread each: two processes of one thread are faster than one of two, and the result depends on the number.
+        alone = Place(("trainer.threads=1",), {"OMP_NUM_THREADS": "1"})
+        return [alone] * (jobs or max(1, cores() // devices))
+    groups = [here[start : start + devices] for start in range(0, len(here) - devices + 1, devices)] or [here]
+    return [Place((), {VISIBLE: ",".join(group)}) for group in islice(cycle(groups), jobs or len(groups))]
