@@ -13,9 +13,9 @@ from experiments.suite.progress import print_line
 
 
 def main(arguments: list[str]) -> int:
-    from lightning_modules.data.build import summary
-
     config = compose(arguments)
+    from lightning_modules.data.build import summary  # imports torch, which takes seconds
+
     began = time.monotonic()
     found = summary(config["data"], DATA_CACHE)
     print_line(f"{config['data']['name']}: {found} ({time.monotonic() - began:.1f} s)")

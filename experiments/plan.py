@@ -8,13 +8,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.suite import cli
+from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
-from experiments.suite.plan import longest_first, minutes_left
+from experiments.suite.hours import hours_of
+from experiments.suite.plan import PlannedRun, longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request
 from experiments.suite.verb import parse
 
 OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "jobs": 0}
+ESTIMATED = "~"  # no record tells
 
 
 def main(arguments: list[str]) -> int:
@@ -25,10 +28,12 @@ def main(arguments: list[str]) -> int:
     view.add_column("run", overflow="fold")
     for run in runs:
         state = f"{run.state} ({run.note})" if run.note else run.state
-        time = duration(60 * run.minutes) if run.to_do and run.minutes is not None else "?" if run.to_do else ""
-        view.add_row(escape(run.label), str(run.run.seed), escape(state), time, run.run.run_id)
+        view.add_row(escape(run.label), str(run.run.seed), escape(state), _time(run), run.run.run_id)
     Console().print(view)
     missing = [run for run in runs if run.to_do]
+    if any(_time(run).startswith(ESTIMATED) for run in missing):
+        devices = compose(runs[0].overrides)["trainer"]["devices"]
+        print_line(f"{ESTIMATED}: on {devices} GPU{'s' * (devices > 1)}, from multiply-adds (docs/imagenet.md)")
     jobs = len(request.places(own["jobs"]))
     minutes = minutes_left(longest_first(missing), jobs)
     if request.differs:
@@ -36,6 +41,16 @@ def main(arguments: list[str]) -> int:
     left = "time unknown (no record to go by)" if minutes is None else f"about {duration(60 * minutes)}"
     print_line(f"{len(missing)} of {len(runs)} runs to do" + (f", {jobs} at a time, {left}" if missing else ""))
     return 0
+
+
+def _time(run: PlannedRun) -> str:
+    """What the run will take: of records, else a marked estimate; nothing for one that is done."""
+    if not run.to_do:
+        return ""
+    if run.minutes is not None:
+        return duration(60 * run.minutes)
+    hours = hours_of(compose(run.overrides))
+    return "?" if hours is None else f"{ESTIMATED} {duration(3600 * hours)}"
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ python -m experiments.run arch=squeezenet arch.bypass=simple data=fashion_mnist 
 
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +17,8 @@ from typing import Any
 from experiments.suite import cli, fingerprint, online, provenance
 from experiments.suite.compose import compose, resolve, with_content
 from experiments.suite.identity import run_id
-from experiments.suite.paths import DATA_CACHE, ROOT, shown
+from experiments.suite.overrides import check_command
+from experiments.suite.paths import DATA_CACHE, ROOT, local, results, shown
 from experiments.suite.plan import FINISHED
 from experiments.suite.progress import TABLE_PROCESS, Reporter, WorkerReporter, print_line
 from experiments.suite.record import Record, pack_bits
@@ -48,12 +51,22 @@ def run(config: dict[str, Any]) -> Record:
 
 
 def follow(config: dict[str, Any]) -> None:
-    """The part of one of several processes (DDP) but the first, which started this one and has claimed the run."""
+    """The part of one of several processes (DDP) but the first, which started this one, has claimed the run and ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first says so, once
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     from lightning_modules import experiment
 
     built = experiment.build(config, DATA_CACHE)
     with suppress(experiment.Follower):
         experiment.run(built, Run(run_id(config), config["seed"]).folder, None, lambda progress: None)
+
+
+def _end_with(first: int) -> None:
+    """Ends this process soon after the first, which may have been killed while this one waits for it."""
+    while os.getppid() == first:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _finished(name: Run) -> Record | None:
@@ -171,6 +184,7 @@ def main(arguments: list[str]) -> int:
 
 def _through_hydra(arguments: list[str]) -> int:
     """Hydra's own ways: -m sweeps, --cfg and --help show. A job that fails does not stop the others."""
+    check_command(arguments)
     done, failed = [], []
 
     def job(composed: Any) -> None:
@@ -184,13 +198,24 @@ def _through_hydra(arguments: list[str]) -> int:
         except (UserError, Busy) as error:
             failed.append(f"{' '.join(overrides)}: {error}")
 
-    cli.hydra_main("run", job, arguments)
     sweep = any(argument in ("-m", "--multirun") for argument in arguments)
+    try:
+        cli.hydra_main("run", job, arguments)
+    finally:
+        _forget_sweep()
     if sweep and not done and not failed:
         raise UserError("the sweep has no job; the rows of a table are '+experiment/table3=glob(*)'")
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _forget_sweep() -> None:
+    """Removes what Hydra writes about a sweep: its runs' records say all, and a sweep without a run leaves nothing."""
+    with suppress(OSError):  # the first folder that holds something else stays, and those around it
+        (local() / "sweep" / "multirun.yaml").unlink(missing_ok=True)
+        for folder in (local() / "sweep", local(), results()):
+            folder.rmdir()
 
 
 def _in_a_process(overrides: list[str]) -> None:

@@ -41,9 +41,8 @@ def main(arguments: list[str]) -> int:
         _rehearse(arguments)
         failures = _run(_logged(missing, logger), places, request.table.name, own["fresh"])
     data, problems = render(request)
-    folder = write_local(data)
     rendering.terminal(data, Console())
-    print_line(f"written to {shown(folder)}/{request.table.name}.{{md,csv,json}}")
+    print_line(_written(data))
     if missing:
         _log(data, logger)
     for line in problems:
@@ -104,6 +103,14 @@ def _show_published(request: Request) -> None:
     if any(cell["published"] for row in data["rows"] for cell in row["cells"].values()):
         print_line("Published:")
         rendering.terminal(data, Console())
+
+
+def _written(data: dict[str, Any]) -> str:
+    """Where the table is now, or why it is not: the numbers are in the terminal all the same."""
+    try:
+        return f"written to {shown(write_local(data))}/{data['table']}.{{md,csv,json}}"
+    except OSError as error:
+        return f"warning: the table was not written ({error.filename}: {error.strerror})"
 
 
 def _log(data: dict[str, Any], logger: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A run on W&B: its curves while it trains, its numbers and pictures when it is done. W&B mirrors the record."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,9 @@ from experiments.suite.record import Record
 from lightning_modules.errors import UserError
 from lightning_modules.experiment import Experiment
 
+logging.raiseExceptions = False  # a full disk is told in a line, not in a traceback for each line of W&B's own log
 # Its hints would tear the progress view; a server that does not answer must not hold a run up.
-QUIET = wandb.Settings(console="off", silent=True, init_timeout=30, finish_timeout=60)
+QUIET = wandb.Settings(console="off", silent=True, init_timeout=15, finish_timeout=60)
 PICTURES = 16  # misclassified test images shown for each run
 MATRIX_CLASSES = 100  # W&B's confusion matrix is a table of all pairs of classes
 
@@ -60,6 +62,7 @@ def _started(logger: Mapping[str, Any], **about: Any) -> Any:
         raise UserError(f"W&B refuses the run: {_in_a_line(error)}") from error
     except wandb.Error as error:
         print_line(f"warning: W&B does not take the run ({_in_a_line(error)}); logged offline, `make sync` uploads it")
+        wandb.teardown()  # or the name of the run is in use
         return wandb.init(mode="offline", **about)
 
 

@@ -70,7 +70,7 @@ def _check_size(net: nn.Module, size: int, data: ImageData, name: str) -> None:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"data.size={size}: images of {size}x{size} pixels are too small for {name} ({reason})"
+            f"data.size={size}: images of {size}x{size} pixels are too small for {name} ({reason}); choose larger ones"
         ) from error
     finally:
         net.train(was_training)

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-import signal
+import subprocess
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from lightning_modules.callbacks.progress import Progress, ReportProgress
 from lightning_modules.callbacks.signals import KeepSignals
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.errors import UserError
+from lightning_modules.unmeasured import Unmeasured
+
+NOTICE_S = 10.0  # what one of several processes gets to end, once another meets the error that its going makes
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Where:
                 num_sanity_val_steps=0,
                 enable_progress_bar=False,
                 enable_model_summary=False,
+                profiler=Unmeasured(),
                 **arguments,
             )
         except (MisconfigurationException, ValueError) as error:
@@ -89,11 +94,12 @@ def train_and_test(
     history = History()
     checkpoint, damaged = latest(folder)
     progress = ReportProgress(report)
+    several = [KeepSignals()] if where.devices > 1 else []  # each callback costs in each step
     trainer = where.trainer(
         where.devices,
         max_epochs=epochs,
         gradient_clip_val=clip_norm,
-        callbacks=[progress, StopWhenDiverged(), history, EpochCheckpoint(folder), KeepSignals()],
+        callbacks=[progress, StopWhenDiverged(), history, EpochCheckpoint(folder), *several],
         logger=logger or False,
         enable_checkpointing=True,
         default_root_dir=folder,
@@ -122,15 +128,34 @@ def _fit(trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningData
     """Trains; afterwards there is one process, whatever happened."""
     try:
         trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-    except BaseException:
-        if launcher := trainer.strategy.launcher:
-            launcher.kill(signal.SIGKILL)  # the others own no file
+    except BaseException as error:
+        _end_others(getattr(trainer.strategy.launcher, "procs", []), error)
         raise
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     if trainer.global_rank:
         raise Follower
+
+
+def _end_others(processes: list[subprocess.Popen[bytes]], error: BaseException) -> None:
+    """Ends the processes that this one started; they own no file. Raises UserError when one of them ended first."""
+    others = list(processes)
+    processes.clear()  # Lightning ends this process, too, when it sees one of them end: before it can record anything
+    own = isinstance(error, Diverged | UserError) or not isinstance(error, Exception)
+    end = time.monotonic() + (0.0 if own or not others else NOTICE_S)
+    while time.monotonic() < end and not any(other.poll() for other in others):
+        time.sleep(0.05)
+    failed = [(number, other.returncode) for number, other in enumerate(others, 2) if other.returncode]
+    for other in others:
+        other.kill()
+        other.wait()
+    if failed and not own:
+        number, code = failed[0]
+        raise UserError(
+            f"process {number} of {len(others) + 1} ended with exit status {code}; "
+            "what it said stands before this, of a table's run in its log.txt"
+        ) from error
 
 
 def _of_test(metrics: dict[str, float]) -> dict[str, float]:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from experiments.benchmarks.rounds import Side
 from experiments.suite.files import read_json, write_json
-from experiments.suite.paths import RESULTS, ROOT, published
+from experiments.suite.paths import RESULTS, ROOT
 from experiments.suite.plan import RowPlan
 from experiments.suite.regenerate import published_request
 
 TABLE = "table3"
 MANY = 200  # finished runs to plan
+PUBLISHED = ROOT / "results" / "published"  # the project's own, wherever results go
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def sides() -> Iterator[Mapping[str, Side]]:
         request = published_request(TABLE)
         seeds = range(len(request.table.seeds))
         _finished(few, request.rows, seeds)
-        shutil.copytree(published(), few / "published")
+        shutil.copytree(PUBLISHED, few / "published")
         more = range(-(-MANY // len(request.rows)))
         _finished(many, request.rows, more)
         verb = [sys.executable, "-m"]
@@ -50,7 +51,7 @@ def _listed(name: str, seeds: Sequence[int]) -> str:
 def _finished(results: Path, rows: Sequence[RowPlan], seeds: Sequence[int]) -> None:
     """Records of all rows at these seeds, made of the published ones of seed 0."""
     for row in rows:
-        record = read_json(published() / "records" / row.run_id / "0.json")
+        record = read_json(PUBLISHED / "records" / row.run_id / "0.json")
         for seed in seeds:
             record["provenance"]["seed"] = seed
             write_json(results / "local" / "runs" / row.run_id / str(seed) / "record.json", record)

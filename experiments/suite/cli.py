@@ -4,7 +4,9 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +18,7 @@ from experiments.suite.store import Busy
 from lightning_modules.errors import UserError
 
 USER_ERROR, BUSY = 2, 75
+LATEST_S = 9.0  # a command that was asked to stop ends by then, whatever it still waits for
 
 
 def call(main: Callable[[list[str]], int]) -> None:
@@ -36,7 +39,7 @@ def call(main: Callable[[list[str]], int]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         code = _say(f"error: {where}{error.strerror or error}; make it readable and writable, or make room", USER_ERROR)
     except Interrupted as interrupted:
-        code = _say(f"interrupted: to go on from the last finished epoch: {again()}", 128 + interrupted.signal)
+        code = _interrupted(interrupted.signal)
     sys.exit(code)
 
 
@@ -46,7 +49,9 @@ def again() -> str:
     module = specification.name if specification else "experiments.run"
     python = Path(sys.executable)
     start = str(python.relative_to(ROOT)) if python.is_relative_to(ROOT) else str(python)
-    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("fresh=") and not argument.endswith("=")]
+    overrides = [
+        argument for argument in sys.argv[1:] if not argument.startswith("fresh=") and not argument.endswith("=")
+    ]
     return shlex.join([start, "-m", module, *overrides])
 
 
@@ -56,7 +61,16 @@ def _say(line: str, code: int) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    deadline = threading.Timer(LATEST_S, lambda: os._exit(_interrupted(number)))
+    deadline.daemon = True
+    deadline.start()
     raise Interrupted(number)
+
+
+@cache
+def _interrupted(number: int) -> int:
+    """Says how to go on, once."""
+    return _say(f"interrupted: to go on from the last finished epoch: {again()}", 128 + number)
 
 
 def hydra_main(config_name: str, task: Callable[[Any], Any], arguments: Sequence[str]) -> None:

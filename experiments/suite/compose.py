@@ -6,18 +6,22 @@ command has come to a good end: one that ends with a user's mistake writes nothi
 """
 
 import copy
-import difflib
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experiments.suite.fields import check_fields, check_nothing_is_evaluated, check_values
+import yaml
+
+from experiments.suite.fields import check_fields, check_nothing_is_evaluated
 from experiments.suite.files import read_json, write_json
-from experiments.suite.paths import CONF, local
+from experiments.suite.overrides import READ_BY_THE_SUITE, check_override, hint, options
+from experiments.suite.paths import CONF, local, shown
+from experiments.suite.values import check_values
 from lightning_modules.data import listing
 from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.recipe import Recipe
@@ -71,11 +75,13 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    for override in overrides:
+        check_override(override)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3", job_name="run"):
             composed = hydra_compose("run", overrides=list(overrides), return_hydra_config=True)
         return resolve(composed, composed.hydra.runtime.choices)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(explain(error)) from error
 
 
@@ -83,10 +89,9 @@ def resolve(composed: Any, choices: Any) -> dict[str, Any]:
     """A plain dict from what Hydra composed, its fields checked against the files that were chosen."""
     from omegaconf import OmegaConf
 
-    written: Any = OmegaConf.to_container(composed, resolve=False)
-    check_nothing_is_evaluated({key: value for key, value in written.items() if key != "hydra"})
+    composed = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+    check_nothing_is_evaluated(OmegaConf.to_container(composed, resolve=False))
     config: Any = OmegaConf.to_container(composed, resolve=True)
-    config = {key: value for key, value in config.items() if key != "hydra"}
     check_fields(config, dict(choices))
     check_values(config)
     Recipe.of(config["recipe"])
@@ -94,28 +99,54 @@ def resolve(composed: Any, choices: Any) -> dict[str, Any]:
 
 
 def explain(error: Exception) -> str:
-    """What Hydra or OmegaConf found wrong, in one line, with the nearest name that exists."""
+    """What Hydra, OmegaConf or the YAML parser found wrong, in one line, with what to write instead."""
     chain = [error]
     while chain[-1].__cause__ is not None and isinstance(chain[-1].__cause__, Exception):
         chain.append(chain[-1].__cause__)
     for link in chain:
-        options = getattr(link, "options", None)
-        missing = getattr(link, "missing_cfg_file", None)
-        if missing and options is not None:
-            group, _, name = str(missing).removesuffix(".yaml").partition("/")
-            files = [path.relative_to(CONF / group).with_suffix("") for path in (CONF / group).rglob("*.yaml")]
-            return f"{group}={name}: {_hint(name, [str(path) for path in files] or list(options))}"
-        parent, key = getattr(link, "parent_node", None), getattr(link, "full_key", None)
-        if parent is not None and key and "not in struct" in str(link):
-            group, _, name = str(key).rpartition(".")
-            return f"{key}: no such field; {_hint(name, [str(sibling) for sibling in parent], f'{group}.')}"
+        for found in (_no_such_file(link), _no_such_field(link), _no_yaml(link), _misspelt(link)):
+            if found:
+                return found
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) if lines else type(error).__name__
 
 
-def _hint(name: str, options: Sequence[str], prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, options, n=1)
-    return f"did you mean {prefix.lstrip('.')}{close[0]}?" if close else f"choose one of {', '.join(sorted(options))}"
+def _no_such_file(error: Exception) -> str | None:
+    missing, known = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
+    if not missing or known is None:
+        return None
+    path = str(missing).removesuffix(".yaml")
+    group, _, name = path.rpartition("/") if path.startswith("hydra/") else path.partition("/")
+    return f"{group}={name}: {hint(name, options(group) or list(known))}"
+
+
+def _no_such_field(error: Exception) -> str | None:
+    parent, key = getattr(error, "parent_node", None), getattr(error, "full_key", None)
+    if parent is None or not key or "not in struct" not in str(error):
+        return None
+    group, _, name = str(key).rpartition(".")
+    return f"{key}: no such field; {hint(name, [str(sibling) for sibling in parent], f'{group}.')}"
+
+
+def _no_yaml(error: Exception) -> str | None:
+    mark = getattr(error, "problem_mark", None)
+    return f"{shown(Path(mark.name))}: line {mark.line + 1} is not valid YAML; mend it" if mark else None
+
+
+def _misspelt(error: Exception) -> str | None:
+    """Hydra's and OmegaConf's remarks on the grammar."""
+    first = str(error).splitlines()[0] if str(error) else ""
+    if found := re.fullmatch(r"Ambiguous value for argument '(.*)'", first):
+        return f"{found[1]}: several values; write one, a list in brackets ([1,2]), or sweep with `experiments.run -m`"
+    if found := re.search(r"already at '(.*?)'", first):
+        return f"+{found[1]}: there is such a field; write it without +"
+    if found := re.fullmatch(r"(\S+) appears more than once in the final defaults list", first):
+        return f"+{found[1]}: is chosen already; write it without +"
+    if found := re.fullmatch(r"Interpolation key '(.*)' not found", first):
+        return f"{getattr(error, 'full_key', '')}=${{{found[1]}}}: no such field; name one that conf/ has"
+    if override := getattr(error, "override", None):
+        return f"{override}: not an override; write field=value, a text with any of {{}}[](),:='\" in quotes"
+    return None
 
 
 @cache
@@ -123,9 +154,9 @@ def _conf_digest() -> str:
     """Of every file that composition may read."""
     digest = hashlib.sha256()
     for path in sorted(CONF.rglob("*.yaml")):
-        if path.relative_to(CONF).parts[0] not in ("paper", "table"):
+        if path.relative_to(CONF).parts[0] not in READ_BY_THE_SUITE:
             digest.update(f"{path.relative_to(CONF)}\n".encode() + path.read_bytes() + b"\0")
-    for source in ("compose.py", "fields.py"):
+    for source in ("compose.py", "fields.py", "overrides.py", "values.py"):
         digest.update(Path(__file__).with_name(source).read_bytes())
     digest.update((Path(__file__).resolve().parents[2] / "lightning_modules" / "recipe.py").read_bytes())
     return digest.hexdigest()

@@ -23,6 +23,7 @@ from lightning_modules.errors import UserError
 DEFAULT_BUDGET = "proxy"  # the one that is published
 REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
 OPTIONAL = ("aliases", "notes", "fields")
+ROW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a row's name is a file's
 ROW_OPTIONAL = ("paper", "paper_table", "fields", "implemented", "note", "cell_notes")
 EXTRA_NOTE = "not in the paper's table"
 
@@ -168,6 +169,8 @@ def _row(
     fields: Mapping[str, str],
     conf: Path,
 ) -> Row:
+    if not ROW.fullmatch(name):
+        raise place.error("a row is named in letters, digits, _ - and . only, rename it")
     place.mapping(value, ("label",), ROW_OPTIONAL)
     if "paper_table" in value:
         source = _paper_table(value["paper_table"], place / "paper_table", conf)
@@ -198,7 +201,7 @@ def _extra_rows(
 
 def _extra_row(path: Path, source: PaperTable, columns: tuple[Column, ...]) -> Row:
     place = yamls.Place(shown(path))
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
+    if not ROW.fullmatch(path.stem):
         raise place.error("a row's file is named in letters, digits, _ - and . only, rename it")
     label = yamls.read(path).get("label")
     return Row(

@@ -12,8 +12,7 @@ from typing import Any
 import yaml
 
 from experiments.suite.paths import CONF
-from lightning_modules.errors import UserError, check_choice
-from lightning_modules.recipe import PRECISIONS
+from lightning_modules.errors import UserError
 
 TOP = {"task": str, "seed": int, "tags": list, "proxy_images": int}
 # Fields that may be null, and what they are otherwise. Their files cannot say both.
@@ -31,6 +30,7 @@ NULLABLE = {
     "data.listing": str,
     "logger.entity": str,
 }
+SEEDS = 2**32  # numpy's generators take no higher seed
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "fields"}
 
 
@@ -40,16 +40,33 @@ def check_fields(config: dict[str, Any], choices: Mapping[str, Any]) -> None:
     Raises:
         UserError: a field that its file does not have, or a value of another type; names the nearest field.
     """
+    _check_choices(choices)
     for group, fields in config.items():
         if group in choices and isinstance(fields, dict):
             _check(fields, declared(group, choices[group]), group)
+            _check_reader(fields, group, choices[group])
         elif group not in TOP and group != "label":
             close = difflib.get_close_matches(group, [*TOP, *choices], n=1)
             raise UserError(f"{group}: no such field; {f'did you mean {close[0]}?' if close else 'see conf/run.yaml'}")
     for name, kind in TOP.items():
         config[name] = _typed(config[name], kind, name)
-    if config["seed"] < 0:
-        raise UserError(f"seed={config['seed']}: must be 0 or more")
+    if config.get("label") is not None:
+        config["label"] = _typed(config["label"], str, "label")
+    if not 0 <= config["seed"] < SEEDS:
+        raise UserError(f"seed={config['seed']}: must be 0 or more, and below {SEEDS}")
+
+
+def _check_choices(choices: Mapping[str, Any]) -> None:
+    """Raises UserError where the file chosen for a group lies elsewhere."""
+    for group, choice in choices.items():
+        if isinstance(choice, str) and (choice.startswith("/") or ".." in choice.split("/")):
+            raise UserError(f"{group}={choice}: leads out of conf/{group}; choose one of its files")
+
+
+def _check_reader(fields: Mapping[str, Any], group: str, choice: str) -> None:
+    """Raises UserError where the data of one file are to be read as those of another."""
+    if group == "data" and fields["dataset"] != declared(group, choice)["dataset"]:
+        raise UserError(f"data.dataset={fields['dataset']}: cannot be changed in data={choice}; choose another data")
 
 
 def check_nothing_is_evaluated(value: Any, path: str = "") -> None:
@@ -65,37 +82,6 @@ def check_nothing_is_evaluated(value: Any, path: str = "") -> None:
             check_nothing_is_evaluated(inner, path)
     elif isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
         raise UserError(f"{path}={value}: values are never evaluated; only another field may stand in ${{}}")
-
-
-def check_values(config: Mapping[str, Any]) -> None:
-    """What a type does not say and no other part would find before training. Raises UserError."""
-    check_choice("logger.mode", config["logger"]["mode"], ("offline", "online"))
-    check_choice("trainer.precision", config["trainer"]["precision"], PRECISIONS)
-    for name, least in (("devices", 1), ("workers", 0)):
-        if config["trainer"][name] < least:
-            raise UserError(f"trainer.{name}={config['trainer'][name]}: must be {least} or more")
-    for name in ("channels", "size"):
-        if config["data"][name] < 1:
-            raise UserError(f"data.{name}={config['data'][name]}: must be 1 or more")
-    for name in ("mean", "std"):
-        _check_per_channel(config["data"], name)
-    for group in ("arch", "data", "recipe", "compression", "budget"):
-        _check_name(group, config[group]["name"])
-    if config["data"].get("mirrors") and not all(isinstance(mirror, str) for mirror in config["data"]["mirrors"]):
-        raise UserError(f"data.mirrors={config['data']['mirrors']}: must be a list of addresses, data.mirrors=[URL]")
-
-
-def _check_name(group: str, name: str) -> None:
-    """Names become folders: none leads elsewhere."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise UserError(f"{group}.name={name}: letters, digits, '_', '-' and '.' only, for it names folders")
-
-
-def _check_per_channel(data: Mapping[str, Any], name: str) -> None:
-    numbers = [number for number in data[name] if isinstance(number, (int, float)) and (name == "mean" or number > 0)]
-    if len(numbers) != len(data[name]) or len(numbers) != data["channels"]:
-        kind = "numbers" if name == "mean" else "numbers above 0"
-        raise UserError(f"data.{name}={data[name]}: must be {data['channels']} {kind}, one a channel")
 
 
 @cache
@@ -134,5 +120,10 @@ def _typed(value: Any, kind: type, path: str) -> Any:
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{path}={value}: must be {KINDS[kind]}")
+        raise UserError(f"{path}={_typed_as(value)}: must be {KINDS[kind]}")
     return value
+
+
+def _typed_as(value: Any) -> Any:
+    """As the user typed it."""
+    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else value

@@ -14,7 +14,7 @@ from experiments.suite.paths import RESULTS, ROOT, results, shown
 from experiments.suite.plan import FINISHED, PlannedRun, makespan
 from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
 from experiments.suite.record import outcome
-from lightning_modules.errors import CorruptFileError
+from lightning_modules.errors import CorruptFileError, naming
 
 POLL_S = 0.2
 COMMAND = "$ python "
@@ -84,7 +84,7 @@ class Pool:
             sys.executable, "-m", "experiments.run", *place.overrides, *item.overrides, f"seed={run.seed}",
             f"label={quoted(item.label)}", f"tags=[{','.join(quoted(tag) for tag in self.tags)}]",
         ]  # fmt: skip
-        with run.log_path.open("ab") as log:
+        with naming(run.log_path), run.log_path.open("ab") as log:
             log.write(f"{COMMAND}{' '.join(command[1:])}\n".encode())
             log.flush()
             process = subprocess.Popen(

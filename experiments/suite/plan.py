@@ -12,7 +12,7 @@ from experiments.suite.identity import run_id
 from experiments.suite.paths import published
 from experiments.suite.record import Record
 from experiments.suite.store import Run
-from lightning_modules.errors import CorruptFileError
+from lightning_modules.errors import CorruptFileError, UserError
 
 State = Literal["done", "missing", "interrupted", "running", "failed", "damaged"]
 FINISHED = ("done", "diverged")
@@ -72,8 +72,11 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
         if not row.implemented:
             continue
         contract = (f"experiment={table.name}/{row.name}", f"budget={budget}")
+        try:
+            proxy = compose((contract[0], f"budget={DEFAULT_BUDGET}"))
+        except UserError as error:
+            raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
         own = compose((*contract, *extra))
-        proxy = compose((contract[0], f"budget={DEFAULT_BUDGET}"))
         seen = [config["budget"]["images_seen"] for config in (own, proxy)]
         comparable = own["data"]["name"] == proxy["data"]["name"] and None not in seen
         plans.append(
@@ -154,7 +157,7 @@ def _records_of(name: str) -> list[Record]:
 def _seeds_of(name: str) -> list[int]:
     local_seeds = {path.name for path in Run(name, 0).folder.parent.glob("*")}
     published_seeds = {path.stem for path in (published() / "records" / name).glob("*.json")}
-    return sorted(int(seed) for seed in local_seeds | published_seeds if seed.isdigit())
+    return sorted(int(seed) for seed in local_seeds | published_seeds if seed.isdecimal())
 
 
 def evidence(rows: Sequence[RowPlan], seeds: Sequence[int], published: bool) -> Evidence:

@@ -19,7 +19,7 @@ from experiments.suite import record
 from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import local, published, shown
 from experiments.suite.record import Record
-from lightning_modules.errors import CorruptFileError, UserError
+from lightning_modules.errors import CorruptFileError, UserError, naming
 
 PROBE_S = 0.5  # somebody who only looks whether a run is busy holds its lock for less
 FRESH = "fresh"  # a line of the file of attempts: what came before is forgotten
@@ -134,7 +134,8 @@ class Run:
         return next((count for count, line in enumerate(reversed(lines)) if line == FRESH), len(lines)), len(lines)
 
     def _note(self, line: str) -> None:
-        with (self.folder / "attempts").open("a", encoding="ascii") as file:
+        path = self.folder / "attempts"
+        with naming(path), path.open("a", encoding="ascii") as file:
             file.write(f"{line}\n")
 
     def write(self, result: Record) -> None:
@@ -142,7 +143,8 @@ class Run:
         write_json(self.record_path, result.to_json())
         if result.status != "failed":
             older = sorted(self.folder.glob("epoch-*.ckpt"))[:-1]
-            for leftover in (self.progress_path, self._previous, *older):
+            halves = self.folder.glob(".*")  # what a killed attempt was writing
+            for leftover in (self.progress_path, self._previous, *older, *halves):
                 leftover.unlink(missing_ok=True)
 
     def start_over(self) -> None:

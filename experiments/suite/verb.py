@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from experiments.suite.fields import SEEDS
 from lightning_modules.errors import UserError
 
 
@@ -22,16 +23,15 @@ def parse(
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals:
-            raise UserError(f"{argument}: arguments are key=value; this command has {', '.join(own)}")
+            raise UserError(f"{argument}: arguments are key=value; this command has {', '.join(own) or 'none'}")
         if key in own:
             values[key] = _typed(key, text, own[key])
         elif passes_on:
             rest.append(argument)
         else:
             close = difflib.get_close_matches(key, own, n=1)
-            raise UserError(
-                f"{key}: no such argument; {f'did you mean {close[0]}?' if close else 'there are ' + ', '.join(own)}"
-            )
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(own)}" if own else "there is none"
+            raise UserError(f"{key}: no such argument; {hint}")
     return values, rest
 
 
@@ -43,7 +43,7 @@ def _typed(key: str, text: str, default: Any) -> Any:
     except yaml.YAMLError:
         value = text
     if isinstance(default, list):
-        if not all(isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in value):
+        if not all(isinstance(item, int) and not isinstance(item, bool) and 0 <= item < SEEDS for item in value):
             raise UserError(f"{key}={text}: give whole numbers from 0 with commas between, such as {key}=0,1,2")
         return list(dict.fromkeys(value))
     if isinstance(default, bool) and value in (0, 1):

@@ -1,15 +1,33 @@
 """A checkpoint each epoch that is whole or absent, and known to be whole."""
 
 import hashlib
+import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from lightning_modules.errors import naming
 
 NAME = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.ckpt")
 KEPT = 2  # the newest, and the one before in case the newest is damaged
+
+
+class InPlace(TorchCheckpointIO):
+    """Writes a checkpoint where it belongs.
+
+    Lightning's own goes through the system's folder of temporary files: it fails where that is full, and a process that
+    is killed leaves its half there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()  # written to a file, torch.save hides why the system refuses it
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 class EpochCheckpoint(Checkpoint):
@@ -18,11 +36,15 @@ class EpochCheckpoint(Checkpoint):
     def __init__(self, folder: Path):
         self.folder = folder
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = InPlace()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         temporary = self.folder / f".epoch-{epoch}.tmp"
         try:
-            trainer.save_checkpoint(temporary)
+            with naming(self.folder):
+                trainer.save_checkpoint(temporary)
             if trainer.is_global_zero:
                 temporary.replace(self.folder / f"epoch-{epoch:04d}-{_digest(temporary)}.ckpt")
                 for old in _checkpoints(self.folder)[KEPT:]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,14 @@ def environment(results: Path, **more: str) -> dict[str, str]:
 
 
 def start(results: Path, *command: str, **more: str) -> Process:
+    """``more`` is put into its environment."""
+    return started(command, environment(results, **more))
+
+
+def started(command: Sequence[str], variables: dict[str, str], prepare: Callable[[], None] | None = None) -> Process:
+    """``prepare`` is called in the new process."""
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment(results, **more), text=True, encoding="utf-8",
+        command, cwd=ROOT, env=variables, text=True, encoding="utf-8", preexec_fn=prepare,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments.suite import compose as module
-from experiments.suite import fields, paths
+from experiments.suite import fields, overrides, paths
 from experiments.suite.compose import compose, remember
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF
@@ -239,7 +239,7 @@ def test_imagenet_is_itself_without_a_root_and_something_else_with_fewer_images(
      "recipe.lr='${oc.decode:1}'", "data.root='${oc.env:HOME,x}'"],
 )  # fmt: skip
 def test_a_value_is_never_evaluated(override: str) -> None:
-    with pytest.raises(UserError, match="values are never evaluated|hydra"):
+    with pytest.raises(UserError, match=r"values are never evaluated|hydra"):
         compose([override])
 
 
@@ -259,13 +259,29 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A conf folder that may be changed."""
     folder = tmp_path / "conf"
     shutil.copytree(CONF, folder)
-    for changed in (module, fields):
+    for changed in (module, fields, overrides):
         monkeypatch.setattr(changed, "CONF", folder)
     module._conf_digest.cache_clear()
     fields.declared.cache_clear()
     yield folder
     module._conf_digest.cache_clear()
     fields.declared.cache_clear()
+
+
+@pytest.mark.parametrize("content", ["arch: {bypass: simple", "a: b: c", "\tarch: 1", "- : {"])
+@pytest.mark.parametrize("file", ["experiment/table3/vanilla.yaml", "recipe/proxy.yaml"])
+def test_a_file_that_is_no_yaml_is_named_with_its_line(conf: Path, file: str, content: str) -> None:
+    (conf / file).write_text(f"# one line\n{content}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"{conf / file}: line [23] is not valid YAML; mend it$"):
+        compose(["experiment=table3/vanilla"])
+
+
+def test_a_file_that_chooses_from_elsewhere_is_refused(conf: Path) -> None:
+    (conf / "experiment" / "out.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /arch: ../data/cifar10\n", encoding="utf-8"
+    )
+    with pytest.raises(UserError, match=r"^arch=\.\./data/cifar10: leads out of conf/arch"):
+        compose(["experiment=out"])
 
 
 @pytest.mark.parametrize(

@@ -74,14 +74,14 @@ def test_values_are_brought_to_their_type(given: dict[str, Any], kept: Any) -> N
     ("given", "said"),
     [
         ({"width": "wide"}, r"net\.width=wide: must be a number"),
-        ({"width": True}, r"net\.width=True: must be a number"),
+        ({"width": True}, r"net\.width=true: must be a number"),
         ({"groups": 4.5}, r"net\.groups=4\.5: must be a whole number"),
         ({"groups": 4.0}, r"net\.groups=4\.0: must be a whole number"),
-        ({"groups": True}, r"net\.groups=True: must be a whole number"),
-        ({"groups": None}, r"net\.groups=.*: must be a whole number"),
+        ({"groups": True}, r"net\.groups=true: must be a whole number"),
+        ({"groups": None}, r"net\.groups=null: must be a whole number"),
         ({"flag": 1}, r"net\.flag=1: must be true or false"),
         ({"label": [1]}, r"net\.label=\[1\]: must be text"),
-        ({"label": True}, r"net\.label=True: must be text"),
+        ({"label": True}, r"net\.label=true: must be text"),
         ({"sizes": 1}, r"net\.sizes=1: must be a list"),
         ({"inner": 1}, r"net\.inner=1: must be fields"),
         ({"inner": {"count": "many"}}, r"net\.inner\.count=many: must be a whole number"),
@@ -90,6 +90,8 @@ def test_values_are_brought_to_their_type(given: dict[str, Any], kept: Any) -> N
         ({"zzzzzz": 1.0}, r"net\.zzzzzz: no such field; net has name, width, groups"),
         ({"top": {"seed": "x"}}, "seed=x: must be a whole number"),
         ({"top": {"seed": -1}}, "seed=-1: must be 0 or more"),
+        ({"top": {"seed": 2**32}}, "seed=4294967296: must be 0 or more, and below 4294967296"),
+        ({"top": {"label": ["x"]}}, r"label=\['x'\]: must be text"),
         ({"top": {"seed": 1.0}}, r"seed=1\.0: must be a whole number"),
         ({"top": {"task": ["t"]}}, "task=.*: must be text"),
     ],
@@ -97,6 +99,18 @@ def test_values_are_brought_to_their_type(given: dict[str, Any], kept: Any) -> N
 def test_mistakes_are_named(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=f"^{said}"):
         checked(**given)
+
+
+@pytest.mark.parametrize("choice", ["../net/base", "/net/base", "child/../base", ".."])
+def test_a_choice_stays_in_its_folder(choice: str) -> None:
+    with pytest.raises(UserError, match=r"^net=.*: leads out of conf/net; choose one of its files"):
+        checked(choice)
+
+
+def test_the_highest_seed_and_a_label_that_is_a_number() -> None:
+    assert checked(top={"seed": 2**32 - 1})["seed"] == 2**32 - 1
+    assert checked(top={"label": 7})["label"] == "7"
+    assert checked(top={"label": None})["label"] is None
 
 
 def test_a_field_of_another_file_is_no_field_of_this_one() -> None:

@@ -1,0 +1,89 @@
+"""Overrides as a user types them, ``field=value``, checked before Hydra sees them: its own words name no remedy."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from experiments.suite.paths import CONF, shown
+from lightning_modules.errors import UserError, check_choice
+
+READ_BY_THE_SUITE = ("paper", "table")  # folders of conf/ that are not composed
+OVERRIDE = re.compile(r"\+{0,2}(?P<field>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
+# Hydra would call what stands there, or compose from another folder.
+CALLED = re.compile(r"_target_|^\+*hydra[./](callbacks|searchpath)")
+
+# What this suite has of Hydra's options. Of the others --experimental-rerun unpickles, --config-dir reads elsewhere.
+OPTIONS = ("-m", "--multirun", "--cfg", "-c", "--resolve", "--help", "-h", "--hydra-help", "--version")
+SHOWN = ("job", "hydra", "all")
+
+
+def check_command(arguments: Sequence[str]) -> None:
+    """Checks what goes to Hydra's own command line: options, and overrides that may hold several values.
+
+    Raises:
+        UserError: an option that this suite has not, a mistake in an override, or a file of conf/ that names what is
+            to be called, which Hydra would do.
+    """
+    check_nothing_is_called()
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, equals, value = argument.partition("=")
+        if option in ("--cfg", "-c"):
+            check_choice(option, value if equals else next(remaining, ""), SHOWN)
+        elif argument.startswith("-") and argument not in OPTIONS:
+            raise UserError(f"{argument}: no such option; there are {', '.join(OPTIONS)}")
+        elif argument not in OPTIONS:
+            check_override(argument, sweep=True)
+
+
+def check_nothing_is_called() -> None:
+    """Raises UserError, naming the file, where one that may be composed holds a ``_target_``."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for path in sorted(CONF.rglob("*.yaml")):
+        if path.relative_to(CONF).parts[0] not in READ_BY_THE_SUITE:
+            if "_target_" in _keys(yaml.load(path.read_text(encoding="utf-8"), Loader=loader)):
+                raise UserError(f"{shown(path)}: _target_: no value names what is called; take it out")
+
+
+def _keys(value: Any) -> Iterator[object]:
+    """Of all mappings in ``value``."""
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(inner)
+
+
+def check_override(override: str, sweep: bool = False) -> None:
+    """Raises UserError unless it is an override and, where it chooses a file of conf/, there is that file.
+
+    With ``sweep`` a group may have several choices, ``arch=a,b`` or ``arch=glob(*)``.
+    """
+    found = OVERRIDE.fullmatch(override)
+    if not found:
+        raise UserError(f"{' '.join(override.split())}: not an override; write field=value")
+    if CALLED.search(override):
+        raise UserError(f"{override}: no value here names what is called, or where else to read; leave it out")
+    group, value = found["field"], found["value"]
+    known = options(group)
+    if known and not (sweep and "(" in value):
+        for choice in value.split(",") if sweep else [value]:
+            name = choice.strip(" '\"")
+            if name not in known and (group, name) != ("experiment", "null"):
+                raise UserError(f"{group}={name}: {hint(name, known)}")
+
+
+def options(group: str) -> list[str]:
+    """The files that a group of conf/ offers; none where there is no such group."""
+    if group.split("/")[0] in READ_BY_THE_SUITE:
+        return []
+    folder = CONF / group
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+
+
+def hint(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """What to type in place of ``name``."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {prefix.lstrip('.')}{close[0]}?" if close else f"choose one of {', '.join(sorted(known))}"
