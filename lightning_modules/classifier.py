@@ -18,6 +18,7 @@ from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
 
 COUNT_EVERY = 20  # training steps: they are counted together, for one by one it takes as long as a small net's step
+LOG_EVERY = 100  # steps between two points of the curve of the training loss
 SPLITS = {"train": (1,), "val": (1, 5), "test": (1, 5)}  # which top-k accuracies each split counts
 # A metric waits for no other process unless it is told to, and looks at its counts each time it is asked.
 OWN_RESULTS: dict[str, Any] = {"sync_on_compute": False, "compute_with_cache": False}
@@ -66,6 +67,7 @@ class ImageClassifier(pl.LightningModule):
         self._uncounted.append((logits.detach(), labels, loss.detach()))
         if len(self._uncounted) == COUNT_EVERY:
             self._count_training()
+        if (index + 1) % LOG_EVERY == 0:
             self.log("train/step_loss", loss.detach(), logger=True)
         return loss
 

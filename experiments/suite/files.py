@@ -10,16 +10,20 @@ from experiments.suite.paths import shown
 from lightning_modules.errors import CorruptFileError, naming
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes to a temporary name in the same folder, then renames: a reader sees the old file or the new one."""
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Writes to a temporary name in the same folder, then renames: a reader sees the old file or the new one.
+
+    ``durable``: also after a power cut. It waits for the disk, which is not worth it for what is soon out of date.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
         except BaseException:
@@ -27,8 +31,8 @@ def write_text(path: Path, text: str) -> None:
             raise
 
 
-def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, value: Any, indent: int | None = 1, durable: bool = True) -> None:
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n", durable)
 
 
 def read_json(path: Path) -> Any:

@@ -129,7 +129,7 @@ class WorkerReporter:
         state = progress.to_json()
         numbers = {name: value for name, value in state.items() if isinstance(value, float)}
         unfit = {name: None for name, value in numbers.items() if not math.isfinite(value)}  # no number has no JSON
-        write_json(self.path, state | unfit, indent=None)
+        write_json(self.path, state | unfit, indent=None, durable=False)
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:

@@ -82,6 +82,8 @@ def _check_data(data: Mapping[str, Any]) -> None:
     for name in ("mean", "std"):
         _check_per_channel(data, name)
     for mirror in data.get("mirrors") or ():
+        if re.match(r"\w+://[^/]*@", str(mirror)):
+            raise UserError("data.mirrors: a user or password in an address would stand in files; leave it out")
         if not isinstance(mirror, str) or not ADDRESS.fullmatch(mirror):
             raise UserError(f"data.mirrors=[{mirror}]: not an http(s) address such as https://example.org/folder")
 

@@ -97,6 +97,7 @@ def test_a_stopped_table_stops_its_runs_and_goes_on(tmp_path: Path) -> None:
     assert len(records(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_two_tables_at_once_do_no_run_twice(tmp_path: Path) -> None:
     both = [table_command(tmp_path), table_command(tmp_path)]
     answers = [finished(process) for process in both]
@@ -108,6 +109,7 @@ def test_two_tables_at_once_do_no_run_twice(tmp_path: Path) -> None:
     assert not any("Traceback" in log for log in logs)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_table_was_killed_stops(tmp_path: Path) -> None:
     process = table_command(tmp_path, "budget.images_seen=204800")
     wait_until(lambda: checkpoints(tmp_path), process)
@@ -120,6 +122,7 @@ def test_a_worker_whose_table_was_killed_stops(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "local")
 
 
+@pytest.mark.slow
 def test_fresh_starts_over(tmp_path: Path) -> None:
     assert make(tmp_path, "table3", "BUDGET=smoke", "ARGS=logger=none").returncode == 0
     before = {name: record["provenance"]["started_at"] for name, record in records(tmp_path).items()}

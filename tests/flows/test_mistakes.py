@@ -4,13 +4,9 @@
 this process, where torch is imported once; a few as a user types them, to see that what is called is what is typed.
 """
 
-import importlib
-import os
 import re
 import shlex
 import shutil
-import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +16,11 @@ import torch
 
 import experiments.run
 import experiments.table
-from experiments.suite import cli
 from experiments.suite.compose import compose
 from lightning_modules.errors import UserError
 from tests.data.folders import blank_folder, image_folder
 from tests.flows.commands import finished, make, records, start_run, table, verb
+from tests.in_process import called, its_own_process
 
 FILES = "train-images-idx3-ubyte, ..., packed (.gz) or not"
 LAYOUT = "it must hold train/<class>/* and val/<class>/* (or test)"
@@ -217,30 +213,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _as_a_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a process would have to itself."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setenv("COMPACT_NETS_RESULTS", str(home / "results"))
     monkeypatch.setenv("HOME", str(home))
     for name in ("WANDB_API_KEY", "NETRC"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("HYDRA_FULL_ERROR", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with its_own_process(monkeypatch):
+        yield
     shutil.rmtree(home / "results", ignore_errors=True)  # one test's failure is no other's
 
 
 def trains(*arguments: Any) -> None:
     raise AssertionError("the mistake was not found")
-
-
-def called(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> tuple[Any, str, str]:
-    """(Exit status, stdout, stderr) of ``python -m experiments.<command>``."""
-    name, *arguments = shlex.split(command)
-    monkeypatch.setattr(sys, "argv", [f"experiments/{name}.py", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.call(importlib.import_module(f"experiments.{name}").main)
-    return ended.value.code, *capsys.readouterr()
 
 
 @pytest.mark.parametrize("command", MISTAKES)

@@ -136,6 +136,7 @@ def test_plan_knows_what_is_done_and_what_it_would_cost(results: Path) -> None:
     assert len(records(results)) == 3
 
 
+@pytest.mark.slow
 def test_a_changed_argument_is_another_run_and_is_marked(results: Path, tmp_path: Path) -> None:
     answer = verb(tmp_path, "table", "table=table3", "budget=smoke", "recipe.lr=0.0001")
     assert answer.returncode == 0, answer.stderr

@@ -58,6 +58,7 @@ def test_what_may_be(config: dict[str, Any], group: str, name: str, value: Any) 
         ("data", "resize", 0, "data.resize=0: must be 1 or more"),
         ("data", "mirrors", ["file:///etc"], r"data.mirrors=\[file:///etc\]: not an http"),
         ("data", "mirrors", [1], r"data.mirrors=\[1\]: not an http"),
+        ("data", "mirrors", ["https://me:word@example.org"], "data.mirrors: a user or password in an address"),
         ("recipe", "augment", {"crop_padding": 32, "flip": True}, "recipe.augment.crop_padding=32: must be below"),
         ("compression", "steps", ["prune"], "compression.steps="),
         ("logger", "entity", "a/b", "logger.entity=a/b: 1 to 128 characters"),
@@ -67,8 +68,9 @@ def test_what_may_be(config: dict[str, Any], group: str, name: str, value: Any) 
 )
 def test_what_may_not(config: dict[str, Any], group: str, name: str, value: Any, said: str) -> None:
     config[group][name] = value
-    with pytest.raises(UserError, match=f"^{said}"):
+    with pytest.raises(UserError, match=f"^{said}") as raised:
         check_values(config)
+    assert "word@" not in str(raised.value)
 
 
 @pytest.mark.parametrize("tag", ["", "a" * 65, 1, None, "two\nlines"])
