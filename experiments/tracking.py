@@ -20,7 +20,10 @@ from lightning_modules.experiment import Experiment
 
 logging.raiseExceptions = False  # a full disk is told in a line, not in a traceback for each line of W&B's own log
 # Its hints would tear the progress view; a server that does not answer must not hold a run up.
-QUIET = wandb.Settings(console="off", silent=True, init_timeout=15, finish_timeout=60)
+# Whose machine it is stays there (`make sync` uploads what is logged); the record says which kind it is.
+QUIET = wandb.Settings(
+    console="off", silent=True, init_timeout=15, finish_timeout=60, x_disable_machine_info=True, disable_git=True
+)
 PICTURES = 16  # misclassified test images shown for each run
 MATRIX_CLASSES = 100  # W&B's confusion matrix is a table of all pairs of classes
 

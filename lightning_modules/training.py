@@ -57,7 +57,11 @@ class Where:
                 **arguments,
             )
         except (MisconfigurationException, ValueError) as error:
-            raise UserError(f"trainer: {' '.join(str(error).split())}; trainer=cpu runs everywhere") from error
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"trainer.accelerator={self.accelerator}, trainer.devices={devices}: not on this machine ({reason}); "
+                "trainer=cpu runs everywhere"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Request:
         if table is None:
             raise UserError(f"table: say which, one of {', '.join(f'table={name}' for name in contract.names())}")
         for override in extra:
-            if override.startswith(("seed=", "experiment=")):
+            if override.lstrip("+").startswith(("seed=", "experiment=", "label=", "tags=")):
                 raise UserError(f"{override}: a table chooses that itself; its seeds are seeds=0,1,2")
         loaded = contract.load(table)
         rows = rows_of(loaded, budget, extra)

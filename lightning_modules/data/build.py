@@ -104,7 +104,7 @@ def _in_memory(
     if not len(data["classes"]) == data["num_classes"] > max(labels.max(), test_labels.max()):
         raise UserError(
             f"data.num_classes={data['num_classes']}: {len(data['classes'])} classes are named, and the labels go up to "
-            f"{max(labels.max(), test_labels.max())}"
+            f"{max(labels.max(), test_labels.max())}; data.num_classes={len(data['classes'])} is right"
         )
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[split.read(data["name"], data["validation"]["sha256"])] = True

@@ -15,6 +15,7 @@ from lightning_modules import experiment
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "STEPS", 3)
+    monkeypatch.setattr(loops, "WARM_UP", 0)
 
 
 @pytest.mark.parametrize("side", ["ours", "bare", "usual"])

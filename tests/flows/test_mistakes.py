@@ -120,7 +120,7 @@ MACHINES = {
     "run trainer.threads=0": "trainer.threads=0: must be 1 or more, or null",
     "run trainer.precision=fp8": "trainer.precision=fp8: choose one of 32-true, bf16-mixed, 16-mixed",
     "run trainer.accelerator=tpu": "trainer.accelerator=tpu: choose one of auto, cpu, gpu, cuda, mps",
-    "run trainer=gpu": "trainer...; trainer=cpu runs everywhere",
+    "run trainer=gpu": "trainer.accelerator=gpu, trainer.devices=1: not on this machine (...); trainer=cpu runs everywhere",
     "run logger.mode=onlin": "logger.mode=onlin: choose one of offline, online",
     "run logger.mode=online": "logger.mode=online needs a login: run `.venv/bin/wandb login`, or use logger.mode=offline",
     "run logger.project=a/b": "logger.project=a/b: 1 to 128 characters, none of them / \\ # ? % :",
@@ -145,7 +145,7 @@ DATA = {
         "data.size=8: images of 8x8 pixels are too small for squeezenet (...); choose larger ones",
     "run data=image_folder data.root={folders}/good data.size=300 recipe.batch_size=4":
         "data.size=300: larger than data.resize=256, the shorter side before the crop",
-    "run data.num_classes=9": "data.num_classes=9: 10 classes are named, and the labels go up to 9",
+    "run data.num_classes=9": "data.num_classes=9: 10 classes are named, and the labels go up to 9; data.num_classes=10 is right",
     "run data.size=20": "data.size=20: the images have 28x28 pixels; choose 28 or more",
     "run data.size=0": "data.size=0: must be 1 or more",
     "run data.channels=3": "data.mean=[0.286]: must be 3 numbers, one a channel",
