@@ -37,8 +37,8 @@ from lightning_modules.callbacks.progress import Progress
 from lightning_modules.experiment import Experiment
 from lightning_modules.optimization import build_optimizer, build_schedule
 
-STEPS = 300
-WARM_UP = 100  # steps before the clock starts: W&B's processes start beside the first ones
+STEPS = 200
+WARM_UP = 60  # steps before the clock starts: W&B's processes start beside the first ones
 NETS = {"SqueezeNet 1.1": (), "a net three times lighter": ("arch.base_e=70", "arch.incr_e=70")}
 WORKERS = 2
 
