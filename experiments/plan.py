@@ -26,12 +26,14 @@ def main(arguments: list[str]) -> int:
     runs = request.planned()
     view = Table("row", "seed", "state", "time", box=None, pad_edge=False)
     view.add_column("run", overflow="fold")
+    times = {run.row: _time(run) for run in runs if run.to_do}  # the seeds of a row take as long
     for run in runs:
         state = f"{run.state} ({run.note})" if run.note else run.state
-        view.add_row(escape(run.label), str(run.run.seed), escape(state), _time(run), run.run.run_id)
+        time = times[run.row] if run.to_do else ""
+        view.add_row(escape(run.label), str(run.run.seed), escape(state), time, run.run.run_id)
     Console().print(view)
     missing = [run for run in runs if run.to_do]
-    if any(_time(run).startswith(ESTIMATED) for run in missing):
+    if any(time.startswith(ESTIMATED) for time in times.values()):
         devices = compose(runs[0].overrides)["trainer"]["devices"]
         print_line(f"{ESTIMATED}: on {devices} GPU{'s' * (devices > 1)}, from multiply-adds (docs/imagenet.md)")
     jobs = len(request.places(own["jobs"]))
@@ -44,9 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _time(run: PlannedRun) -> str:
-    """What the run will take: of records, else a marked estimate; nothing for one that is done."""
-    if not run.to_do:
-        return ""
+    """What the run will take: of records, else a marked estimate."""
     if run.minutes is not None:
         return duration(60 * run.minutes)
     hours = hours_of(compose(run.overrides))

@@ -17,7 +17,7 @@ from lightning_modules.optimization import build_optimizer, build_schedule, set_
 from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
 
-COUNT_EVERY = 20  # training steps: they are counted together, for one by one it takes as long as a small net's step
+COUNT_EVERY = 20  # training steps: they are counted together, for one by one a small net's training feels it
 LOG_EVERY = 100  # steps between two points of the curve of the training loss
 SPLITS = {"train": (1,), "val": (1, 5), "test": (1, 5)}  # which top-k accuracies each split counts
 # A metric waits for no other process unless it is told to, and looks at its counts each time it is asked.

@@ -15,6 +15,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.complexity import measure
 from lightning_modules.data.build import build_data
 from lightning_modules.data.image_data import ImageData
+from lightning_modules.data.order import check_shared
 from lightning_modules.errors import UserError
 from lightning_modules.nets.build import build_net
 from lightning_modules.recipe import Recipe, count_epochs
@@ -44,10 +45,7 @@ def build(config: Mapping[str, Any], data_cache: Path) -> Experiment:
         torch.set_num_threads(where.threads or max(1, torch.get_num_threads() // where.devices))
     seed, arch = config["seed"], config["arch"]
     recipe = Recipe.of(config["recipe"])
-    if recipe.batch_size % where.devices:
-        raise UserError(
-            f"recipe.batch_size={recipe.batch_size}: cannot be shared equally by trainer.devices={where.devices}"
-        )
+    check_shared(recipe.batch_size, where.devices)
     where.trainer(where.devices, logger=False, enable_checkpointing=False)  # says now what this machine cannot do
     data = build_data(config["data"], recipe, config["budget"], seed, data_cache, where.workers)
     pl.seed_everything(seed, verbose=False)

@@ -11,7 +11,7 @@ from lightning_modules.recipe import Recipe
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], fused: bool = True) -> Optimizer:
-    """``fused``: all parameters in one kernel, which saves a tenth of a small net's step. Not with clipping under AMP."""
+    """``fused``: all parameters in one kernel, which a small net's training feels. Not with clipping under AMP."""
     if recipe.optimizer == "adamw":
         return AdamW(parameters, recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay, fused=fused)
     return SGD(

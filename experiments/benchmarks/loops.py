@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -34,6 +34,7 @@ from experiments.suite.paths import DATA_CACHE, RESULTS
 from experiments.tracking import tracked
 from lightning_modules import experiment
 from lightning_modules.callbacks.progress import Progress
+from lightning_modules.data.batches import Batches
 from lightning_modules.experiment import Experiment
 from lightning_modules.optimization import build_optimizer, build_schedule
 
@@ -77,12 +78,12 @@ def usual(config: dict[str, Any]) -> float:
 def bare(config: dict[str, Any]) -> float:
     built = experiment.build(config, DATA_CACHE)
     net, recipe, began = built.module.net.train(), built.recipe, 0.0
-    batches = [images.contiguous(memory_format=built.module.memory_format) for images, _ in _in_ram(built)]
-    labels = [labels for _, labels in _in_ram(built)]
+    layout, loader = built.module.memory_format, cast(Batches, built.data.train_dataloader())
+    batches = [(images.contiguous(memory_format=layout), labels) for images, labels in loader]
     optimizer = build_optimizer(recipe, net.parameters())
     schedule = build_schedule(recipe, optimizer, STEPS)
     with _one_core():
-        for step, (images, true) in enumerate(zip(batches, labels, strict=True)):
+        for step, (images, true) in enumerate(batches):
             if step == WARM_UP:
                 began = time.perf_counter()
             optimizer.zero_grad()
@@ -92,10 +93,6 @@ def bare(config: dict[str, Any]) -> float:
             optimizer.step()
             schedule.step()
         return (STEPS - WARM_UP) * recipe.batch_size / (time.perf_counter() - began)
-
-
-def _in_ram(built: Experiment) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from built.data.train_dataloader()
 
 
 def _through_lightning(config: dict[str, Any], built: Experiment, pinned: bool = True) -> float:

@@ -5,7 +5,7 @@ The value in a group's file says the type of its field, so an option is declared
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -69,19 +69,26 @@ def _check_reader(fields: Mapping[str, Any], group: str, choice: str) -> None:
         raise UserError(f"data.dataset={fields['dataset']}: cannot be changed in data={choice}; choose another data")
 
 
-def check_nothing_is_evaluated(value: Any, path: str = "") -> None:
+def scalars(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of everything in a configuration; what a list holds has the list's path."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from scalars(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from scalars(inner, path)
+    else:
+        yield path, value
+
+
+def check_nothing_is_evaluated(config: Any) -> None:
     """Raises UserError where a value, before it is resolved, asks OmegaConf for more than another field's value.
 
     ``${recipe.lr}`` is a field; ``${oc.env:HOME}`` would carry the environment into records and logs.
     """
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            check_nothing_is_evaluated(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            check_nothing_is_evaluated(inner, path)
-    elif isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
-        raise UserError(f"{path}={value}: values are never evaluated; only another field may stand in ${{}}")
+    for path, value in scalars(config):
+        if isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
+            raise UserError(f"{path}={value}: values are never evaluated; only another field may stand in ${{}}")
 
 
 @cache

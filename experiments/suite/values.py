@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.suite.fields import scalars
 from lightning_modules.errors import UserError, check_choice
 from lightning_modules.recipe import PRECISIONS
 
@@ -32,7 +33,9 @@ def check_values(config: Mapping[str, Any]) -> None:
         for name in names:
             if name not in config[group]:
                 raise UserError(f"{group}.{name}: missing; add it to the file of conf/{group}")
-    _check_finite(config)
+    for path, value in scalars(config):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{path}={value}: must be a finite number")
     check_choice("task", config["task"], TASKS)
     for group in REQUIRED:
         if "name" in config[group]:
@@ -50,17 +53,6 @@ def check_values(config: Mapping[str, Any]) -> None:
     check_choice("trainer.precision", config["trainer"]["precision"], PRECISIONS)
     _check_least(config, "trainer", devices=1, workers=0)
     _check_logger(config["logger"], config["tags"])
-
-
-def _check_finite(value: Any, path: str = "") -> None:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            _check_finite(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            _check_finite(inner, path)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{path}={value}: must be a finite number")
 
 
 def _check_name(group: str, name: str) -> None:

@@ -45,10 +45,6 @@ class ImageData(pl.LightningDataModule, ABC):
         """(This process's number, how many there are); (0, 1) without a trainer."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def test_label(self, index: int) -> int:
-        """The class of test image number ``index``."""
-        return int(self.test_labels[index])
-
     @abstractmethod
     def test_picture(self, index: int) -> np.ndarray:
         """Test image number ``index`` as the net sees it before normalisation: (H, W, 3) or (H, W), uint8."""

@@ -27,6 +27,12 @@ class EpochOrder:
         return torch.randperm(self.size, generator=stream(self.seed, self.epoch, "order"))
 
 
+def check_shared(batch_size: int, devices: int) -> None:
+    """Raises UserError unless the batch can be shared equally."""
+    if batch_size % devices:
+        raise UserError(f"recipe.batch_size={batch_size}: cannot be shared equally by trainer.devices={devices}")
+
+
 @dataclass(frozen=True)
 class Parts:
     """Where in an epoch's order each of a process's batches lies.
@@ -46,10 +52,7 @@ class Parts:
     world: int = 1
 
     def __post_init__(self):
-        if self.batch_size % self.world:
-            raise UserError(
-                f"recipe.batch_size={self.batch_size}: cannot be shared equally by trainer.devices={self.world}"
-            )
+        check_shared(self.batch_size, self.world)
 
     def __len__(self) -> int:
         full, rest = divmod(self.examples, self.batch_size)

@@ -92,7 +92,7 @@ def test_evaluation_is_the_centre_as_torchvision_has_it(root: Path, channels: in
         shown = data.test_picture(index)
         assert shown.shape == ((SIZE, SIZE) if channels == 1 else (SIZE, SIZE, 3))
         np.testing.assert_array_equal(shown.reshape(SIZE, SIZE, channels), expected[index][0].permute(1, 2, 0).numpy())
-        assert data.test_label(index) == expected.targets[index]
+        assert int(data.test_labels[index]) == expected.targets[index]
 
 
 def possible(image: Image.Image, padding: int, flip: bool) -> list[np.ndarray]:

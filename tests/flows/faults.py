@@ -3,8 +3,8 @@
 import ctypes
 import os
 import resource
+import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from experiments.suite import cli
+from tests.in_process import called, its_own_process
 
 FEW = ("budget=smoke", "budget.train_images=256", "budget.val_images=64", "budget.test_images=64")
 RUN = ("arch.bypass=simple", *FEW, "budget.images_seen=768", "trainer.threads=1", "logger=none")  # 3 epochs
@@ -37,20 +37,12 @@ class Here:
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
     def __call__(self, results: Path, verb: ModuleType, *arguments: str) -> Answer:
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        with self._monkeypatch.context() as patch:
+        self._capsys.readouterr()
+        with self._monkeypatch.context() as patch, its_own_process(patch):
             patch.setenv("COMPACT_NETS_RESULTS", str(results))
             patch.setenv("COLUMNS", "200")
-            patch.setattr(sys, "argv", [verb.__name__, *arguments])
-            self._capsys.readouterr()
-            try:
-                cli.call(verb.main)
-            except SystemExit as end:
-                code = end.code
-            finally:
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
-        out, err = self._capsys.readouterr()
+            command = shlex.join([verb.__name__.removeprefix("experiments."), *arguments])
+            code, out, err = called(command, patch, self._capsys)
         assert "Traceback" not in out + err
         assert isinstance(code, int)
         return Answer(code, out, err)
