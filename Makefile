@@ -22,11 +22,14 @@ PY := $(VENV)/bin/python
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
+PRINT = @$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
 
-.PHONY: table3 squeezenet-bypass help setup doctor list plan tables verify publish sync browse bench check test test-full clean-venv
+.PHONY: table1 classic-and-compact table3 squeezenet-bypass table4 shufflenet-groups table5 shufflenet-vs-mobilenet
+.PHONY: table11 shufflenet-v2 table14 peleenet table15 compact-mobilenet fd-mobilenet figure1 squeezenet-design-space
+.PHONY: help setup doctor list plan tables verify publish sync browse bench check test test-full clean-venv
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z][a-z0-9 -]*:.*## / {sub(/:.*/, "", $$1); printf "  %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9 -]*:.*## / {sub(/:.*/, "", $$1); printf "  %-38s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Tables take BUDGET=smoke|proxy|paper SEEDS=0,1,2 FRESH=1 JOBS=2 ARGS=\"recipe.lr=0.02\"; set-up takes PIP_ARGS=."
 
 setup: $(CORE) ## Create .venv, install the locked packages, fetch the default data
@@ -35,8 +38,29 @@ setup: $(CORE) ## Create .venv, install the locked packages, fetch the default d
 doctor: ## Check Python, packages, data, disk, W&B and the results: what is wrong, and what to do
 	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m experiments.doctor
 
+table1 classic-and-compact: $(CORE) ## Classic and compact nets: size, multiply-adds, parameters; no training, seconds
+	$(PRINT)
+
 table3 squeezenet-bypass: $(CORE) ## SqueezeNet without, with simple and with complex bypass (paper's Table 3)
-	@$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
+	$(PRINT)
+
+table4 shufflenet-groups: $(CORE) ## ShuffleNet: 1 to 8 groups, with and without channel shuffle (paper's Tables 2 and 3)
+	$(PRINT)
+
+table5 shufflenet-vs-mobilenet: $(CORE) ## ShuffleNet against MobileNet at equal multiply-adds (paper's Table 5)
+	$(PRINT)
+
+table11 shufflenet-v2: $(CORE) ## ShuffleNet V2 against V1, MobileNet V1 and V2: error and speed (paper's Table 8)
+	$(PRINT)
+
+table14 peleenet: $(CORE) ## PeleeNet: its design choices one by one, and against MobileNet (paper's Tables 2 and 3)
+	$(PRINT)
+
+table15 compact-mobilenet fd-mobilenet: $(CORE) ## Compact-MNet (FD-MobileNet) against MobileNet at equal multiply-adds
+	$(PRINT)
+
+figure1 squeezenet-design-space: $(CORE) ## SqueezeNet's design space: error against model size (paper's Figure 3)
+	$(PRINT)
 
 list: $(CORE) ## Every table with its state
 	@$(PY) -m experiments.catalogue

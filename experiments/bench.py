@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmarks import commands, side_by_side
-from experiments.benchmarks.rounds import interleaved, ratio, spread
+from experiments.benchmarks.rounds import interleaved, ratio, repeated, spread
 from experiments.suite import cli, provenance
 from experiments.suite.files import write_json, write_text
 from experiments.suite.paths import local, published, shown
@@ -29,6 +29,7 @@ AT_LEAST = {
     "ours/bare, a net three times lighter": 0.95,
     "ours/usual, a net three times lighter": 1.2,
     "side by side/one after another": 1.35,
+    "ours/stock, contiguous, MobileNetV2": 1.8,
 }
 AT_MOST = {
     "start to first step": 10.0,
@@ -48,7 +49,10 @@ def main(arguments: list[str]) -> int:
         "machine": provenance.machine(),
         "packages": provenance.packages(),
         "rounds": own["rounds"],
-        "measured": _commands(own["rounds"]) | _side_by_side(own["rounds"]) | _loops(own["rounds"]),
+        "measured": _commands(own["rounds"])
+        | _side_by_side(own["rounds"])
+        | _loops(own["rounds"])
+        | _tiny_maps(own["rounds"]),
     }
     path = local() / "bench" / f"{found['at'].replace(':', '')}.json"
     write_json(path, found)
@@ -65,12 +69,22 @@ def _loops(rounds: int) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for net in loops.NETS:
         print_line(f"training {net} on one core, images/s")
-        with loops.sides(net) as sides:
-            found = interleaved(sides, rounds, print_line)
+        found = repeated(lambda number, net=net: loops.one_round(net), rounds, print_line)
         measured |= {f"{side}, {net} (images/s)": spread(values) for side, values in found.items()}
         measured |= {f"ours/{side}, {net}": ratio(found["ours"], found[side]) for side in ("bare", "usual")}
         measured[f"multiply-adds, {net}"] = {"median": loops.macs(net)}
     return measured
+
+
+def _tiny_maps(rounds: int) -> dict[str, Any]:
+    from experiments.benchmarks import depthwise  # imports torch
+
+    print_line("training MobileNetV2 on one thread, with our convolutions and PyTorch's, images/s")
+    with depthwise.sides() as sides:
+        found = interleaved(sides, rounds, print_line)
+    return {f"{side}, MobileNetV2 (images/s)": spread(values) for side, values in found.items()} | {
+        f"ours/{side}, MobileNetV2": ratio(found["ours"], found[side]) for side in ("stock", "stock, contiguous")
+    }
 
 
 def _side_by_side(rounds: int) -> dict[str, Any]:

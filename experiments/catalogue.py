@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.suite import cli, contract
-from experiments.suite.plan import FINISHED, evidence
+from experiments.suite.evidence import gather
+from experiments.suite.plan import FINISHED
 from experiments.suite.regenerate import published_request, render
 from experiments.suite.verb import parse
 
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
         total = len(promised) * len(request.table.seeds)
         counts = []
         for published in (True, False):
-            records = evidence(promised, request.table.seeds, published).records.values()
+            records = gather(promised, request.table.seeds, {}, published).records.values()
             counts.append(sum(record.status in FINISHED for row in records for record in row))
         data, _ = render(request, here=False)
         verdicts = Counter(claim["published"]["verdict"] for claim in data["claims"])
@@ -32,8 +33,7 @@ def main(arguments: list[str]) -> int:
         view.add_row(
             names,
             escape(request.table.title),
-            f"{counts[0]} of {total}",
-            f"{counts[1]} of {total}",
+            *(f"{count} of {total}" if total else "none needed" for count in counts),
             ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
         )
     Console().print(view)

@@ -3,6 +3,8 @@
 python -m experiments.plan table=table3 budget=proxy seeds=0,1,2
 """
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -31,18 +33,31 @@ def main(arguments: list[str]) -> int:
         state = f"{run.state} ({run.note})" if run.note else run.state
         time = times[run.row] if run.to_do else ""
         view.add_row(escape(run.label), str(run.run.seed), escape(state), time, run.run.run_id)
-    Console().print(view)
+    if runs:
+        Console().print(view)
     missing = [run for run in runs if run.to_do]
     if any(time.startswith(ESTIMATED) for time in times.values()):
         devices = compose(runs[0].overrides)["trainer"]["devices"]
         print_line(f"{ESTIMATED}: on {devices} GPU{'s' * (devices > 1)}, from multiply-adds (docs/imagenet.md)")
-    jobs = len(request.places(own["jobs"]))
-    minutes = minutes_left(longest_first(missing), jobs)
     if request.differs:
         print_line(f"not the contract's runs ({' '.join(extra)}): marked in the table, never published")
-    left = "time unknown (no record to go by)" if minutes is None else f"about {duration(60 * minutes)}"
-    print_line(f"{len(missing)} of {len(runs)} runs to do" + (f", {jobs} at a time, {left}" if missing else ""))
+    if uncounted := request.uncounted():
+        print_line(f"{len(uncounted)} of {len(request.archs)} nets to count, in seconds: {', '.join(uncounted)}")
+    if request.table.timed and (untimed := request.untimed()):
+        print_line(f"the speed of {len(untimed)} of {len(request.archs)} nets to measure, in minutes")
+    print_line(_left(runs, missing, len(request.places(own["jobs"]))))
     return 0
+
+
+def _left(runs: Sequence[PlannedRun], missing: Sequence[PlannedRun], jobs: int) -> str:
+    if not runs:
+        return "nothing to train"
+    line = f"{len(missing)} of {len(runs)} runs to do"
+    if not missing:
+        return line
+    minutes = minutes_left(longest_first(missing), jobs)
+    left = "time unknown (no record to go by)" if minutes is None else f"about {duration(60 * minutes)}"
+    return f"{line}, {jobs} at a time, {left}"
 
 
 def _time(run: PlannedRun) -> str:

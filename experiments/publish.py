@@ -3,15 +3,18 @@
 python -m experiments.publish table=table3 replace=false
 
 ``replace=true`` puts runs of this code in the place of published runs of older code (`make verify` names those).
+What a net costs is published where no run says it, and always by this code. Timings are published whole, and replaced
+with ``replace=true`` only.
 """
 
-from experiments.suite import cli
+from experiments.suite import cli, costs
+from experiments.suite.costs import Cost
 from experiments.suite.files import write_json
 from experiments.suite.paths import published, shown
 from experiments.suite.plan import FINISHED, RowPlan, staleness
 from experiments.suite.progress import print_line
 from experiments.suite.record import Record
-from experiments.suite.regenerate import published_request, write_published
+from experiments.suite.regenerate import Request, published_request, write_published
 from experiments.suite.store import Run
 from experiments.suite.verb import parse
 from lightning_modules.errors import CorruptFileError
@@ -20,12 +23,15 @@ from lightning_modules.errors import CorruptFileError
 def main(arguments: list[str]) -> int:
     own, _ = parse(arguments, {"table": None, "replace": False})
     request = published_request(own["table"])
-    runs = [(Run(row.contract_id, seed), row) for row in request.rows for seed in request.table.seeds]
-    added = [_publish(run, row, own["replace"]) for run, row in runs]
+    mine = [(Run(row.contract_id, seed), row) for row in request.rows for seed in request.table.seeds]
+    runs = [_publish(run, row, own["replace"]) for run, row in mine]
+    counted = [_publish_cost(cost) for cost in _costs(request)]
+    timed = _publish_timing(request, own["replace"])
     problems = write_published(request.table.name)
     for line in problems:
         print_line(f"warning: {line}")
-    print_line(f"{sum(added)} runs added; {shown(published() / 'tables')}/{request.table.name}.{{md,csv,json}} written")
+    added = f"{sum(runs)} runs added" + (f", {sum(counted)} costs" if any(counted) else "") + ", the speed" * timed
+    print_line(f"{added}; {shown(published() / 'tables')}/{request.table.name}.{{md,csv,json}} written")
     return 0
 
 
@@ -46,6 +52,43 @@ def _publish(run: Run, row: RowPlan, replace: bool) -> bool:
     if mine.provenance.get("dirty"):
         print_line(f"warning: {row.label}, seed {run.seed} was made with changes that are not committed")
     write_json(run.published_path, _without_machine_paths(mine).to_json())
+    return True
+
+
+def _costs(request: Request) -> list[Cost]:
+    """This machine's, of the rows that have no published run; an extra row is published by a run alone."""
+    records = request.published().records
+    by_run = [row.name for row in request.table.rows if records.get(row.name) or (row.extra and row.trained)]
+    return [cost for row, cost in request.here().costs.items() if row not in by_run]
+
+
+def _publish_cost(mine: Cost) -> bool:
+    """Whether it was added: it is of this code, and what is there is not."""
+    try:
+        there = costs.read(mine.name, public=True)
+    except CorruptFileError as error:
+        print_line(f"warning: {error}; it is written anew")
+        there = None
+    if mine.stale or (there is not None and not there.stale):
+        return False
+    mine.write(public=True)
+    return True
+
+
+def _publish_timing(request: Request, replace: bool) -> bool:
+    """Whether this machine's timings were published: where none are, or in the place of those, where one asked for it.
+
+    All rows of a session or none: those of two sessions cannot be compared.
+    """
+    mine, there = request.here().timing, request.published().timing
+    path = request.timing_path(public=True)
+    if path is None or mine is None or request.untimed() or (path.exists() and there is not None and not replace):
+        return False
+    if any(mine.stale(row) for row in mine.samples):
+        print_line("warning: the speed was measured with older code")
+    if mine.provenance.get("dirty"):
+        print_line("warning: the speed was measured with changes that are not committed")
+    mine.write(path)
     return True
 
 

@@ -1,8 +1,11 @@
-"""Builds what a table would run and trains nothing: finds mistakes, fetches data, writes no result. `make table3` does it.
+"""Builds what a table would run and counts what its nets cost; trains nothing. `make table3` does it before its runs.
 
 python -m experiments.rehearse table=table3 budget=proxy
+
+Finds mistakes and fetches data before anything is written; then writes the costs that are not yet known.
 """
 
+from experiments.counting import count_missing
 from experiments.suite import cli
 from experiments.suite.compose import compose
 from experiments.suite.paths import DATA_CACHE
@@ -20,6 +23,8 @@ def main(arguments: list[str]) -> int:
     for row in request.rows:
         built = experiment.build(compose(row.overrides), DATA_CACHE)
         print_line(f"{row.label}: {built.epochs} epochs of {built.data.train_images:,} images")
+    for cost in count_missing(request):
+        print_line(f"{cost.name}: {cost.cost['params']:,} parameters, {cost.cost['macs']:,} multiply-adds")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One table: say what it takes, train what is missing, print it with this machine's numbers.
+"""One table: say what it takes, train, count and time what is missing, print it with this machine's numbers.
 
 python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jobs=0 recipe.lr=0.02
 """
@@ -12,10 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from experiments.counting import count_missing
 from experiments.suite import cli, online, rendering
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.devices import Place
+from experiments.suite.evidence import unreadable
 from experiments.suite.launch import Failures, Pool
 from experiments.suite.paths import ROOT, shown
 from experiments.suite.plan import PlannedRun, longest_first, minutes_left
@@ -34,12 +36,17 @@ def main(arguments: list[str]) -> int:
     places = request.places(own["jobs"])
     missing = [run for run in request.planned() if run.to_do or own["fresh"]]
     print_line(outlook(request, missing, len(places)))
+    for line in unreadable(request.archs, request.timing_path()):
+        print_line(f"warning: {line}; it is made again")
     failures = {}
     logger = online.reachable(compose(request.rows[0].overrides)["logger"]) if missing else {}
     if missing:
         _show_published(request)
         _rehearse(arguments)
         failures = _run(_logged(missing, logger), places, request.table.name, own["fresh"])
+    count_missing(request)
+    if request.table.timed and (own["fresh"] or request.untimed()):
+        _measure(request)
     data, problems = render(request)
     rendering.terminal(data, Console())
     print_line(_written(data))
@@ -87,9 +94,22 @@ def _rehearse(arguments: Sequence[str]) -> None:
         raise UserError(said[-1].removeprefix("error: ") if said else "the runs could not be built")
 
 
+def _measure(request: Request) -> None:
+    """In a process of its own, whose threads nobody else has set. What it has to say goes to the terminal."""
+    command = [sys.executable, "-m", "experiments.measure", f"table={request.table.name}", f"budget={request.budget}"]
+    if subprocess.run([*command, *request.extra], cwd=ROOT).returncode:
+        print_line("warning: the speed was not measured")
+
+
 def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:
     """What is about to happen, in one line."""
     total = len(request.planned())
+    if not total:
+        left = len(request.uncounted())
+        return (
+            f"{request.table.name}: nothing to train, {f'{left} of ' if left else 'all '}{len(request.archs)} nets "
+            + ("to count" if left else "are counted")
+        )
     what = f"{request.table.name} at budget {request.budget}"
     if not missing:
         return f"{what}: all {total} runs are done"

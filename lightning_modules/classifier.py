@@ -18,7 +18,6 @@ from lightning_modules.random_streams import stream_seed
 from lightning_modules.recipe import Recipe
 
 COUNT_EVERY = 20  # training steps: they are counted together, for one by one a small net's training feels it
-LOG_EVERY = 100  # steps between two points of the curve of the training loss
 SPLITS = {"train": (1,), "val": (1, 5), "test": (1, 5)}  # which top-k accuracies each split counts
 # A metric waits for no other process unless it is told to, and looks at its counts each time it is asked.
 OWN_RESULTS: dict[str, Any] = {"sync_on_compute": False, "compute_with_cache": False}
@@ -50,6 +49,13 @@ class ImageClassifier(pl.LightningModule):
         self._test_ranks: list[Tensor] = []
         self._test_predicted: list[Tensor] = []
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes here which hook it is in, 47 times a step; PyTorch looks each time whether that is a module."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, images: Tensor) -> Tensor:
         return self.net(images.contiguous(memory_format=self.memory_format))
 
@@ -67,7 +73,7 @@ class ImageClassifier(pl.LightningModule):
         self._uncounted.append((logits.detach(), labels, loss.detach()))
         if len(self._uncounted) == COUNT_EVERY:
             self._count_training()
-        if (index + 1) % LOG_EVERY == 0:
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
             self.log("train/step_loss", loss.detach(), logger=True)
         return loss
 

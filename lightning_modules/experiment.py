@@ -8,7 +8,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
-from torch import nn
 
 from lightning_modules.callbacks.progress import Progress
 from lightning_modules.classifier import ImageClassifier
@@ -16,8 +15,7 @@ from lightning_modules.complexity import measure
 from lightning_modules.data.build import build_data
 from lightning_modules.data.image_data import ImageData
 from lightning_modules.data.order import check_shared
-from lightning_modules.errors import UserError
-from lightning_modules.nets.build import build_net
+from lightning_modules.nets.build import build_net, check_images
 from lightning_modules.recipe import Recipe, count_epochs
 from lightning_modules.training import Follower as Follower
 from lightning_modules.training import Outcome, Where, train_and_test
@@ -50,30 +48,12 @@ def build(config: Mapping[str, Any], data_cache: Path) -> Experiment:
     data = build_data(config["data"], recipe, config["budget"], seed, data_cache, where.workers)
     pl.seed_everything(seed, verbose=False)
     net = build_net(arch, data.num_classes, data.in_channels)
-    _check_size(net, config["data"]["size"], data, arch["name"])
+    check_images(net, data.in_channels, config["data"]["size"], data.num_classes, arch["name"])
     module = ImageClassifier(net, recipe, data.num_classes, arch["memory_format"], seed)
     images_seen = config["budget"]["images_seen"]
     if images_seen is None:
         images_seen = recipe.images_seen
     return Experiment(module, data, recipe, count_epochs(images_seen, data.train_images), where)
-
-
-def _check_size(net: nn.Module, size: int, data: ImageData, name: str) -> None:
-    """Raises UserError where the net can't see images of this size, or says something else than a score a class."""
-    image = torch.zeros(1, data.in_channels, size, size)
-    was_training = net.training
-    try:
-        with torch.no_grad():
-            scores = net.eval()(image)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"data.size={size}: images of {size}x{size} pixels are too small for {name} ({reason}); choose larger ones"
-        ) from error
-    finally:
-        net.train(was_training)
-    if scores.shape != (1, data.num_classes):
-        raise UserError(f"arch={name}: gives {tuple(scores.shape)} for one image, not (1, {data.num_classes})")
 
 
 def run(experiment: Experiment, folder: Path, logger: Logger | None, report: Callable[[Progress], None]) -> Outcome:

@@ -26,6 +26,7 @@ from lightning_modules.classifier import ImageClassifier
 from lightning_modules.errors import UserError
 from lightning_modules.unmeasured import Unmeasured
 
+LOG_EVERY = 100  # steps between two points of the curve of the training loss; in each other step Lightning logs nothing
 NOTICE_S = 10.0  # what one of several processes gets to end, once another meets the error that its going makes
 
 
@@ -49,7 +50,7 @@ class Where:
                 precision=self.precision,  # type: ignore[arg-type]
                 strategy="ddp" if devices > 1 else "auto",
                 use_distributed_sampler=False,  # the data module shares out each batch itself, without padding
-                log_every_n_steps=1,
+                log_every_n_steps=LOG_EVERY,
                 num_sanity_val_steps=0,
                 enable_progress_bar=False,
                 enable_model_summary=False,

@@ -101,6 +101,7 @@ def test_label_smoothing_is_for_training_alone() -> None:
     logits, labels = drawn()
     images = logits[:, :, None, None]
     module = ImageClassifier(Echo(), tiny.recipe(label_smoothing=0.2), CLASSES, "contiguous", seed=0)
+    module.trainer = tiny.WHERE.trainer(1, logger=False, enable_checkpointing=False)
     trained = module.training_step((images, labels), 1)
     shares = F.log_softmax(logits.double(), 1)
     wanted = torch.full((50, CLASSES), 0.2 / CLASSES, dtype=torch.float64)

@@ -1,14 +1,16 @@
 """Training, interrupted anywhere, damaged, diverged: on a data set of random images."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
+from lightning_modules import training
 from lightning_modules.callbacks.checkpoint import latest
 from lightning_modules.callbacks.progress import Progress
 from lightning_modules.classifier import ImageClassifier
@@ -55,12 +57,12 @@ def _unbroken() -> None:
 
 def train(
     folder: Path, seed: int = 0, epochs: int = EPOCHS, report: Callable[[Progress], None] = lambda progress: None,
-    **changes: Any,
+    logger: Logger | None = None, **changes: Any,
 ) -> tuple[Outcome, ImageClassifier]:  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     module = tiny.module(seed, Breaking, **changes)
     data = tiny.data(seed)
-    return train_and_test(module, data, epochs, module.recipe.clip_norm, tiny.WHERE, folder, None, report), module
+    return train_and_test(module, data, epochs, module.recipe.clip_norm, tiny.WHERE, folder, logger, report), module
 
 
 def interrupted(folder: Path, phase: str, step: int) -> None:
@@ -125,6 +127,30 @@ def test_the_metrics_are_the_last_epochs_with_the_best_beside_them(whole: tuple[
 def test_each_phase_has_its_steps_and_the_test_is_read_once(tmp_path: Path) -> None:
     train(tmp_path)
     assert Breaking.counts == {"train": EPOCHS * STEPS - 1, "val": EPOCHS - 1, "test": 0}
+
+
+class Listening(Logger):
+    """Keeps what it is told."""
+
+    name, version = "listening", 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[int | None, set[str]]] = []
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.told.append((step, set(metrics)))
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None: ...
+
+
+def test_a_step_is_logged_now_and_then_and_the_others_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning repeats what a step logged at each later one that it takes for due."""
+    monkeypatch.setattr(training, "LOG_EVERY", 4)
+    logger = Listening()
+    train(tmp_path, epochs=2, logger=logger)
+    assert [step for step, names in logger.told if "train/step_loss" in names] == [3, 7, 11]
+    assert len(logger.told) == 3 + 2 * 2 + 1  # train and val of two epochs, test
 
 
 def test_the_same_seed_gives_the_same_run_and_another_another(

@@ -3,7 +3,7 @@
 All train the same net with the same optimiser, rate, clipping, batch size and memory format on Fashion-MNIST's images.
 
     ours    an epoch as `make table3` does it: Lightning, our batches, metrics, progress, validation, W&B offline
-    bare    batches cut from normalised tensors in RAM; nothing but forward, backward, clip and step
+    bare    batches cut from normalised tensors in RAM before the clock starts; nothing but forward, backward, clip, step
     usual   Lightning and our module, on torchvision's data set with PIL transforms and two DataLoader workers
 
 Each has one core, workers included, as each run of a table has.
@@ -13,8 +13,8 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +28,6 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from experiments.benchmarks.rounds import Side
 from experiments.suite.compose import compose
 from experiments.suite.paths import DATA_CACHE, RESULTS
 from experiments.tracking import tracked
@@ -38,18 +37,17 @@ from lightning_modules.data.batches import Batches
 from lightning_modules.experiment import Experiment
 from lightning_modules.optimization import build_optimizer, build_schedule
 
-STEPS = 200
+STEPS = 300
 WARM_UP = 60  # steps before the clock starts: W&B's processes start beside the first ones
 NETS = {"SqueezeNet 1.1": (), "a net three times lighter": ("arch.base_e=70", "arch.incr_e=70")}
 WORKERS = 2
 
 
-@contextmanager
-def sides(net: str) -> Iterator[Mapping[str, Side]]:
-    """Images a second by side; each call trains ``STEPS`` steps from the start."""
+def one_round(net: str) -> dict[str, float]:
+    """Images a second by side; each trains ``STEPS`` steps from the start."""
     config = configuration(NETS[net])
-    with results_aside():
-        yield {"ours": lambda: ours(config), "bare": lambda: bare(config), "usual": lambda: usual(config)}
+    with results_aside(), _one_core():
+        return {**ours_and_bare(config), "usual": usual(config)}
 
 
 def configuration(overrides: tuple[str, ...]) -> dict[str, Any]:
@@ -65,48 +63,86 @@ def macs(net: str) -> int:
     return experiment.cost(config, experiment.build(config, DATA_CACHE))["run"]["macs"]
 
 
-def ours(config: dict[str, Any], pinned: bool = True) -> float:
-    return _through_lightning(config, experiment.build(config, DATA_CACHE), pinned)
+def ours_and_bare(config: dict[str, Any]) -> dict[str, float]:
+    """The two take turns of about a second: the machine's own speed drifts more than they differ."""
+    bare, turns = Bare(config), Turns()
+    turns.between = bare.train
+    _through_lightning(config, experiment.build(config, DATA_CACHE), turns)
+    return {"ours": turns.images_s(config), "bare": bare.images_s}
+
+
+def ours(config: dict[str, Any]) -> float:
+    turns = Turns()
+    _through_lightning(config, experiment.build(config, DATA_CACHE), turns)
+    return turns.images_s(config)
 
 
 def usual(config: dict[str, Any]) -> float:
-    built = experiment.build(config, DATA_CACHE)
+    turns, built = Turns(), experiment.build(config, DATA_CACHE)
     data: Any = UsualImages(built)
-    return _through_lightning(config, replace(built, data=data))
+    _through_lightning(config, replace(built, data=data), turns)
+    return turns.images_s(config)
 
 
-def bare(config: dict[str, Any]) -> float:
-    built = experiment.build(config, DATA_CACHE)
-    net, recipe, began = built.module.net.train(), built.recipe, 0.0
-    layout, loader = built.module.memory_format, cast(Batches, built.data.train_dataloader())
-    batches = [(images.contiguous(memory_format=layout), labels) for images, labels in loader]
-    optimizer = build_optimizer(recipe, net.parameters())
-    schedule = build_schedule(recipe, optimizer, STEPS)
-    with _one_core():
-        for step, (images, true) in enumerate(batches):
-            if step == WARM_UP:
-                began = time.perf_counter()
+class Turns:
+    """The time that training takes from report to report, and not what is done ``between`` two turns of it."""
+
+    def __init__(self) -> None:
+        self.between: Callable[[int], None] = lambda steps: None
+        self._at, self._since = 0, 0.0
+        self._steps, self._seconds = 0, 0.0
+
+    def report(self, progress: Progress) -> None:
+        if progress.phase != "train":
+            return
+        now = time.perf_counter()
+        steps = progress.step - self._at
+        if steps and self._at >= WARM_UP:
+            self._steps += steps
+            self._seconds += now - self._since
+        if steps:
+            self.between(steps)
+        self._at, self._since = progress.step, time.perf_counter()
+
+    def images_s(self, config: dict[str, Any]) -> float:
+        return self._steps * config["recipe"]["batch_size"] / self._seconds
+
+
+class Bare:
+    """A PyTorch loop and nothing else, a few steps at a time."""
+
+    def __init__(self, config: dict[str, Any]):
+        built = experiment.build(config, DATA_CACHE)
+        layout, loader = built.module.memory_format, cast(Batches, built.data.train_dataloader())
+        self._net, self._recipe = built.module.net.train(), built.recipe
+        self._batches = [(images.contiguous(memory_format=layout), labels) for images, labels in loader]
+        self._optimizer = build_optimizer(self._recipe, self._net.parameters())
+        self._schedule = build_schedule(self._recipe, self._optimizer, STEPS)
+        self._step, self._steps, self._seconds = 0, 0, 0.0
+
+    def train(self, steps: int) -> None:
+        net, recipe, optimizer = self._net, self._recipe, self._optimizer
+        timed, began = self._step >= WARM_UP, time.perf_counter()
+        for images, true in self._batches[self._step : self._step + steps]:
             optimizer.zero_grad()
             F.cross_entropy(net(images), true, label_smoothing=recipe.label_smoothing).backward()
             if recipe.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
             optimizer.step()
-            schedule.step()
-        return (STEPS - WARM_UP) * recipe.batch_size / (time.perf_counter() - began)
+            self._schedule.step()
+        self._step += steps
+        if timed:
+            self._steps += steps
+            self._seconds += time.perf_counter() - began
+
+    @property
+    def images_s(self) -> float:
+        return self._steps * self._recipe.batch_size / self._seconds
 
 
-def _through_lightning(config: dict[str, Any], built: Experiment, pinned: bool = True) -> float:
-    with tempfile.TemporaryDirectory() as folder, _one_core() if pinned else nullcontext():
-        reports: list[tuple[int, float]] = []
-
-        def report(progress: Progress) -> None:
-            if progress.phase == "train" and progress.step >= WARM_UP:
-                reports.append((progress.step, time.perf_counter()))
-
-        with tracked(config, "bench", time.monotonic_ns(), "bench") as logger:
-            experiment.run(built, Path(folder), logger, report)
-        (first, began), (last, ended) = reports[0], reports[-1]
-        return (last - first) * built.recipe.batch_size / (ended - began)
+def _through_lightning(config: dict[str, Any], built: Experiment, turns: Turns) -> None:
+    with tempfile.TemporaryDirectory() as folder, tracked(config, "bench", time.monotonic_ns(), "bench") as logger:
+        experiment.run(built, Path(folder), logger, turns.report)
 
 
 class UsualImages(pl.LightningDataModule):

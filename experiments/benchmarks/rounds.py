@@ -7,15 +7,30 @@ from typing import Any
 Side = Callable[[], float]
 
 
-def interleaved(sides: Mapping[str, Side], rounds: int, said: Callable[[str], None]) -> dict[str, list[float]]:
-    """Each side's measurements: all sides once, then all again, so that what disturbs the machine disturbs all."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+def repeated(
+    one_round: Callable[[int], Mapping[str, float]], rounds: int, said: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Each side's measurements, one a round; ``one_round`` is told its number."""
+    found: dict[str, list[float]] = {}
     for number in range(rounds):
-        order = list(sides) if number % 2 == 0 else list(sides)[::-1]  # who is first has the cooler processor
-        for name in order:
-            found[name].append(sides[name]())
-        said(f"  round {number + 1} of {rounds}: " + ", ".join(f"{name} {found[name][-1]:,.4g}" for name in sides))
+        values = one_round(number)
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+        said(
+            f"  round {number + 1} of {rounds}: " + ", ".join(f"{name} {value:,.4g}" for name, value in values.items())
+        )
     return found
+
+
+def interleaved(sides: Mapping[str, Side], rounds: int, said: Callable[[str], None]) -> dict[str, list[float]]:
+    """All sides once, then all again, so that what disturbs the machine disturbs all."""
+
+    def one_round(number: int) -> dict[str, float]:
+        order = list(sides) if number % 2 == 0 else list(sides)[::-1]  # who is first has the cooler processor
+        values = {name: sides[name]() for name in order}
+        return {name: values[name] for name in sides}
+
+    return repeated(one_round, rounds, said)
 
 
 def ratio(above: list[float], below: list[float]) -> dict[str, Any]:

@@ -49,4 +49,4 @@ def _train(connection: Connection, threads: int) -> None:
     with loops.results_aside():
         connection.send("ready")
         while connection.recv():
-            connection.send(loops.ours(config, pinned=False))
+            connection.send(loops.ours(config))

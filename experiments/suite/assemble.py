@@ -6,12 +6,14 @@ The result is plain JSON, and all that rendering needs.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.suite import claim_estimate, claims, scale, statistics
+from experiments.suite import claim_estimate, claims, rounds, scale, statistics, timed_claims
 from experiments.suite.columns import Column, printed_text
 from experiments.suite.contract import Row, Table
+from experiments.suite.evidence import Evidence
+from experiments.suite.load import BUSY
 from experiments.suite.paper import PaperTable, agrees
 from experiments.suite.record import Record
-from experiments.suite.samples import Records, aligned, finished, lost
+from experiments.suite.samples import aligned, finished, lost
 from experiments.suite.statements import statement
 
 DIGITS = 10  # significant ones kept: below them, sums differ between processors and a table would not print twice alike
@@ -20,22 +22,22 @@ DIGITS = 10  # significant ones kept: below them, sums differ between processors
 def assemble(
     table: Table,
     budget: str,
-    published: Records,
-    here: Records,
+    published: Evidence,
+    here: Evidence,
     row_notes: Mapping[str, str],
     published_budget: str | None = None,
 ) -> dict[str, Any]:
-    """``published`` and ``here``: the records of each row; ``row_notes``: what the planner has to say about a row.
+    """``published`` and ``here``: what is known of the rows; ``row_notes``: what the planner has to say about a row.
 
     ``budget`` is that of ``here``, and of ``published`` unless it has its own. Claims are judged by the contract's seeds.
     An extra row is shown where this machine was asked for it or somebody has published it.
     """
     sides = {"published": published, "here": here}
     budgets = {"published": published_budget or budget, "here": budget}
-    verdicts = {side: claims.judge(table, budgets[side], _of_contract(table, sides[side])) for side in sides}
-    scaled = scale.notes(table, sides.values())
+    verdicts = {side: _judged(table, budgets[side], found) for side, found in sides.items()}
+    scaled = scale.notes(table, [found.records for found in sides.values()])
     said = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
-    rows = [row for row in table.rows if not row.extra or row.name in here or published.get(row.name)]
+    rows = [row for row in table.rows if not row.extra or row.name in here.records or _known(row, sides)]
     return _tidy(
         {
             "table": table.name,
@@ -44,6 +46,11 @@ def assemble(
             "paper_source": _source(table.source),
             "budget": budget,
             "data": _data(sides),
+            **(
+                {"speed": _by_side({side: _circumstances(found) for side, found in sides.items()})}
+                if table.timed
+                else {}
+            ),
             "columns": [_column(column) for column in table.columns],
             "rows": [_row(table, row, sides, said[row.name]) for row in rows],
             "claims": [
@@ -64,8 +71,23 @@ def assemble(
     )
 
 
-def _of_contract(table: Table, records: Records) -> Records:
-    return {name: [record for record in row if record.seed in table.seeds] for name, row in records.items()}
+def _known(row: Row, sides: Mapping[str, Evidence]) -> bool:
+    return any(found.knows(row.name) for found in sides.values())
+
+
+def _judged(table: Table, budget: str, found: Evidence) -> dict[str, dict[str, Any]]:
+    """By claim id. What is computed or timed of a row is known without a run; what is trained is not."""
+    runs = {name: [record for record in row if record.seed in table.seeds] for name, row in found.records.items()}
+    verdicts = claims.judge(table, budget, runs)
+    known = Evidence(runs, found.costs)
+    for claim in table.claims:
+        column = table.column(claim.metric)
+        if column.kind == "computed":
+            records = {row: known.of(row, column) for row in claim.rows}
+            verdicts[claim.id] = claims.examine(table, claim, budget, records).to_json()
+        elif column in table.timed:
+            verdicts[claim.id] = timed_claims.judge(table, claim, budget, found.timing)
+    return verdicts
 
 
 def _tidy(value: Any) -> Any:
@@ -85,14 +107,35 @@ def _column(column: Column) -> dict[str, Any]:
     return {key: getattr(column, key) for key in keys}
 
 
-def _data(sides: Mapping[str, Records]) -> str | None:
-    """On what the measured columns were obtained, None before the first run."""
-    by_side = {side: sorted({_obtained(r) for row in records.values() for r in row}) for side, records in sides.items()}
-    found = list(dict.fromkeys(words for side in by_side.values() for words in side))
-    if len(found) > 1:
-        names = {"published": "published", "here": "this machine"}
-        return "; ".join(f"{names[side]}: {' and '.join(words)}" for side, words in by_side.items() if words)
-    return found[0] if found else None
+def _data(sides: Mapping[str, Evidence]) -> str | None:
+    """On what the trained columns were obtained, None before the first run."""
+    return _by_side(
+        {
+            side: " and ".join(sorted({_obtained(record) for row in found.records.values() for record in row}))
+            for side, found in sides.items()
+        }
+    )
+
+
+def _by_side(words: Mapping[str, str]) -> str | None:
+    """What is said of both sides, once where it is the same; None where there is nothing to say."""
+    said = {side: text for side, text in words.items() if text}
+    if len(set(said.values())) < 2:
+        return next(iter(said.values()), None)
+    names = {"published": "published", "here": "this machine"}
+    return "; ".join(f"{names[side]}: {text}" for side, text in said.items())
+
+
+def _circumstances(found: Evidence) -> str:
+    """Of what timed: ``AMD EPYC, 1 thread, median of 12 rounds``."""
+    if not found.timing or not found.timing.rounds:
+        return ""
+    made = found.timing.provenance
+    threads, cpu = made.get("threads"), (made.get("machine") or {}).get("cpu", "unknown processor")
+    said = f"{cpu}, {threads} thread{'s' * (threads != 1)}, median of {found.timing.rounds} rounds"
+    others = made.get("others")
+    disturbed = isinstance(others, (int, float)) and others > BUSY
+    return f"{said}, while other processes kept {others:.1f} cores busy" if disturbed else said
 
 
 def _obtained(record: Record) -> str:
@@ -102,26 +145,27 @@ def _obtained(record: Record) -> str:
     return f"{data.get('name', 'unknown data')}, {amount}"
 
 
-def _row(table: Table, row: Row, sides: Mapping[str, Records], said: Sequence[str | None]) -> dict[str, Any]:
-    records = {side: list(found.get(row.name, ())) for side, found in sides.items()}
+def _row(table: Table, row: Row, sides: Mapping[str, Evidence], said: Sequence[str | None]) -> dict[str, Any]:
+    records = {side: list(found.records.get(row.name, ())) for side, found in sides.items()}
     found: dict[str, Any] = {
         "row": row.name,
         "label": row.label,
         **({"extra": True} if row.extra else {}),
-        "cells": {column.name: _cell(column, row, records) for column in table.columns},
+        **({"also": list(row.also)} if row.also else {}),
+        "cells": {column.name: _cell(column, row, sides) for column in table.columns},
     }
     if row.source != table.source:
         found["paper_source"] = _source(row.source)
-    notes = [row.note, *_state(row, records), *_contradictions(table, records), *said]
-    kept = "; ".join(dict.fromkeys(note for note in notes if note))
+    notes = [row.note, *_state(table, row, records), *_contradictions(table, records), *said]
+    kept = _joined(notes)
     return {**found, "note": kept} if kept else found
 
 
-def _state(row: Row, records: Mapping[str, Sequence[Record]]) -> list[str]:
+def _state(table: Table, row: Row, records: Mapping[str, Sequence[Record]]) -> list[str]:
     if not row.implemented:
         return ["not implemented"]
     if not any(records.values()):
-        return ["not run"]
+        return ["not run"] if table.is_trained else []
     words: list[str] = []
     for side, name in (("published", "published"), ("here", "this machine")):
         words += [f"{name}: {word}" for word in lost(records[side])]
@@ -140,36 +184,59 @@ def _contradictions(table: Table, records: Mapping[str, Sequence[Record]]) -> li
     return words
 
 
-def _cell(column: Column, row: Row, records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+def _cell(column: Column, row: Row, sides: Mapping[str, Evidence]) -> dict[str, Any]:
     printed = row.paper[column.name]
     cell: dict[str, Any] = {"paper": printed}
     if printed is not None:
         cell["printed"] = printed_text(printed)
+    if also := {who: values[column.name] for who, values in row.also.items() if values[column.name] is not None}:
+        cell["also"] = {who: {"value": value, "printed": printed_text(value)} for who, value in also.items() if value}
     notes = [row.cell_notes.get(column.name)]
-    for side, found in records.items():
-        cell[side], problem = _number(column, found)
+    for side, found in sides.items():
+        cell[side], problem = _number(column, row, found)
         notes.append(problem)
     if cell["published"] and cell["here"]:
         cell["difference"] = cell["here"]["mean"] - cell["published"]["mean"]
     known = cell["here"] or cell["published"]
     if column.kind == "computed" and printed is not None and known and not agrees(known["mean"], printed):
         notes.append(None if notes[0] else f"{column.text(known['mean'])} is not what the paper prints")
-    kept = "; ".join(dict.fromkeys(note for note in notes if note))
+    kept = _joined(notes)
     return {**cell, "note": kept} if kept else cell
 
 
-def _number(column: Column, records: Sequence[Record]) -> tuple[dict[str, Any] | None, str | None]:
+def _joined(notes: Sequence[str | None]) -> str:
+    """Those that there are, once each; a sentence that another note follows loses its full stop."""
+    *first, last = list(dict.fromkeys(note for note in notes if note)) or [""]
+    return "; ".join([*(note.removesuffix(".") for note in first), last])
+
+
+def _number(column: Column, row: Row, found: Evidence) -> tuple[dict[str, Any] | None, str | None]:
     """The cell of one side, and what is wrong with it."""
+    if column.batch is not None:
+        return _speed(column, row, found), None
+    records = found.of(row.name, column)
     usable = finished(column, records)
     if not usable:
         return None, None
-    runs = [f"{record.run_id}/{seed}" for seed, record in usable.items()]
     if column.kind == "computed":
         first = next(iter(usable.values()))
-        return {"mean": column.value(first), "low": None, "high": None, "n": None, "runs": runs}, None
+        source = {"runs": _runs(usable)} if found.records.get(row.name) else {"cost": found.costs[row.name].name}
+        return {"mean": column.value(first), "low": None, "high": None, "n": None, "runs": [], **source}, None
     try:
         samples = aligned(column, ["row"], {"row": records})
     except ValueError as error:
         return None, str(error)
     mean = statistics.row_mean(samples.values[0], samples.images[0] if samples.images else None, column.statistic)
-    return {"mean": mean.estimate, "low": mean.low, "high": mean.high, "n": mean.n, "runs": runs}, None
+    return {"mean": mean.estimate, "low": mean.low, "high": mean.high, "n": mean.n, "runs": _runs(usable)}, None
+
+
+def _speed(column: Column, row: Row, found: Evidence) -> dict[str, Any] | None:
+    values = found.timing.values(row.name, column.name) if found.timing else []
+    if not values:
+        return None
+    speed = rounds.median(values)
+    return {"mean": speed.estimate, "low": speed.low, "high": speed.high, "n": None, "runs": [], "rounds": speed.rounds}
+
+
+def _runs(records: Mapping[int, Record]) -> list[str]:
+    return [f"{record.run_id}/{seed}" for seed, record in records.items()]

@@ -8,11 +8,12 @@ from typing import Any, Literal, cast, get_args
 from experiments.suite import yamls
 from experiments.suite.columns import Column
 
-Kind = Literal["exact", "absolute", "ordering", "delta", "ratio", "equivalent", "noninferior", "trend"]
+Kind = Literal["exact", "absolute", "ordering", "delta", "ratio", "equivalent", "noninferior", "trend", "gap"]
 Direction = Literal["increasing", "decreasing"]
 PaperValues = Mapping[str, float | int | None]
 
-# The fields of each kind that name a row. `equals` may also be the word `paper`. A trend has `rows`, a list.
+# The fields of each kind that name a row. `equals` may also be the word `paper`. A trend has `rows`, a list; a gap has
+# two leads, `wider` and `than`, each with its `better` and its `worse` row.
 ROLES: dict[str, tuple[str, ...]] = {
     "exact": ("row", "equals"),
     "absolute": ("row",),
@@ -22,13 +23,17 @@ ROLES: dict[str, tuple[str, ...]] = {
     "equivalent": ("row", "to"),
     "noninferior": ("row", "than"),
     "trend": (),
+    "gap": (),
 }
-ZERO_MARGIN = ("ordering", "delta", "trend")  # the others ask whether something lies within the margin
+LEADS, SIDES = ("wider", "than"), ("better", "worse")
+ZERO_MARGIN = ("ordering", "delta", "trend", "gap")  # the others ask whether something lies within the margin
 
 
 @dataclass(frozen=True)
 class Claim:
     """``rows`` in the order of ROLES; an exact claim against the paper has one row.
+
+    Those of a gap are better and worse of `wider`, then of `than`; one row may stand in both leads.
 
     ``margin`` is in the unit of the metric; of a ratio it is a share of the paper's ratio; of a trend it is the change
     from one row to the next. An exact claim has none: it is 0.
@@ -65,7 +70,7 @@ def _read_claim(
     kind = item["kind"]
     if kind not in get_args(Kind):
         raise place.error(yamls.unknown("kind", kind, get_args(Kind)))
-    fields = ("rows", "direction") if kind == "trend" else ROLES[kind]
+    fields = {"trend": ("rows", "direction"), "gap": LEADS}.get(kind, ROLES[kind])
     margin = () if kind == "exact" else ("margin",)
     place.mapping(item, ("id", "kind", "metric", *fields, *margin), ("statement",))
     names = [column.name for column in columns]
@@ -89,6 +94,8 @@ def _read_claim(
 def _rows(
     item: Mapping[str, Any], place: yamls.Place, kind: str, rows: Mapping[str, PaperValues], absent: Sequence[str]
 ) -> tuple[str, ...]:
+    if kind == "gap":
+        return _gap_rows(item, place, rows, absent)
     if kind == "trend":
         named = [("rows", name) for name in (place / "rows").sequence(item["rows"])]
         if len(named) < 3:
@@ -97,6 +104,25 @@ def _rows(
         named = [(role, item[role]) for role in ROLES[kind]]
     if kind == "exact" and item["equals"] == "paper":
         named.pop()
+    return _distinct(named, place, rows, absent)
+
+
+def _gap_rows(
+    item: Mapping[str, Any], place: yamls.Place, rows: Mapping[str, PaperValues], absent: Sequence[str]
+) -> tuple[str, ...]:
+    leads: list[tuple[str, ...]] = []
+    for lead in LEADS:
+        named = (place / lead).mapping(item[lead], SIDES)
+        leads.append(_distinct([(side, named[side]) for side in SIDES], place / lead, rows, absent))
+    if set(leads[0]) == set(leads[1]):
+        raise place.error("wider and than compare the same two rows, which is an ordering")
+    return leads[0] + leads[1]
+
+
+def _distinct(
+    named: Sequence[tuple[str, Any]], place: yamls.Place, rows: Mapping[str, PaperValues], absent: Sequence[str]
+) -> tuple[str, ...]:
+    """The names of (role, name) pairs: known rows, each once."""
     for role, name in named:
         if name in absent:
             raise (place / role).error(f"row '{name}' is not implemented, so nothing can be claimed of it")

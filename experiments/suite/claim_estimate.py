@@ -48,6 +48,8 @@ def _weights(table: Table, claim: Claim, column: Column) -> list[float]:
             steps = np.arange(len(claim.rows)) - (len(claim.rows) - 1) / 2
             slope = steps / (steps**2).sum()  # least squares: the change from one row to the next
             return [float(step) for step in (slope if claim.direction == "increasing" else -slope)]
+        case "gap":  # a row in both leads has both weights
+            return [column.sign * weight for weight in (1.0, -1.0, -1.0, 1.0)]
         case _:
             return [float(column.sign), -float(column.sign)]
 

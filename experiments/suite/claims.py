@@ -88,7 +88,7 @@ def examine(table: Table, claim: Claim, budget: str, records: Records) -> Findin
     column = table.column(claim.metric)
     seeded = column.kind == "trained"
     # Of a computed column even a diverged run knows the value.
-    missing = [row for row in claim.rows if not records.get(row)]
+    missing = [row for row in dict.fromkeys(claim.rows) if not records.get(row)]
     if claim.kind == "absolute" and column.kind != "computed" and budget != "paper":
         reason = f"judged at budget paper only: budget {budget} is another experiment than the paper's"
         return Finding("not run", reason=reason, seeded=seeded)
@@ -181,6 +181,8 @@ def _measured(table: Table, claim: Claim, column: Column, budget: str, records: 
 
 def _nothing_in_common(claim: Claim, column: Column, records: Records) -> str:
     without = [
-        row for row in claim.rows if not any(column.value(r) is not None for r in by_seed(records[row]).values())
+        row
+        for row in dict.fromkeys(claim.rows)  # a gap may name one twice
+        if not any(column.value(r) is not None for r in by_seed(records[row]).values())
     ]
     return f"the runs of {', '.join(without)} hold no {column.name}" if without else "the rows have no seed in common"

@@ -1,13 +1,14 @@
 """The columns a table can have: what each is called, where its value comes from and which way is better.
 
 A computed column is machine-independent: the paper's network at the paper's input size. A trained one is a metric of a
-run and differs from seed to seed. A timed one is a metric too, but of a device: it has no seeds. To add a column, add
-it to COMPUTED or to MEASURED; every other module reads it from here.
+run and differs from seed to seed. A timed one is the speed of that network on a machine: it has no seeds. To add a
+column, add it to COMPUTED, TIMED or MEASURED; every other module reads it from here.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +25,10 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Column:
-    """``label`` is for sentences, ``header`` for table heads; ``keys`` are the paper's names of it, the first wins."""
+    """``label`` is for sentences, ``header`` for table heads; ``keys`` are the paper's names of it, the first wins.
+
+    ``shifts``: by how many places the point of a number under some of these names moves, to be in the column's unit.
+    """
 
     name: str
     label: str
@@ -34,6 +38,8 @@ class Column:
     unit: str = ""  # of a difference; "" for plain counts
     decimals: int = 2
     keys: tuple[str, ...] = ()
+    shifts: Mapping[str, int] = field(default_factory=dict)
+    batch: int | None = None  # images at a time; timed columns only
     compute: Callable[[Mapping[str, Any]], float] | None = None  # of record.cost["paper"]; computed columns only
     source: str | None = None  # the per-example values a statistic is taken of, where that is another metric
     statistic: Statistic | None = None  # (S, N) per-example values -> (S,); None: their mean
@@ -55,10 +61,12 @@ class Column:
 
     def _computed(self, record: Record) -> float | None:
         scale = record.cost.get("paper")
-        if self.compute is None or not isinstance(scale, dict):
-            return None
+        return self.of_cost(scale) if isinstance(scale, dict) else None
+
+    def of_cost(self, cost: Mapping[str, Any]) -> float | None:
+        """What a net's cost (lightning_modules.complexity) says, None where it says nothing."""
         try:
-            return self.compute(scale)
+            return None if self.compute is None else self.compute(cost)
         except (KeyError, TypeError):
             return None
 
@@ -71,6 +79,15 @@ class Column:
     def printed(self, row: Mapping[str, Any]) -> str | None:
         """The field of a paper's row that this column looks up, None where the paper has none."""
         return next((key for key in self.keys if key in row), None)
+
+    def in_unit(self, number: float | int | None, field: str) -> float | int | None:
+        """A printed number of that field, with its digits, in the column's unit: 0.714 (``gmacs``) is 714 (M)."""
+        if number is None or field not in self.shifts:
+            return number
+        shifted = Decimal(text(number)).scaleb(self.shifts[field])
+        found = yamls.Printed(shifted)
+        found.text = f"{shifted:f}"
+        return found
 
     def text(self, value: float) -> str:
         return f"{value:,.{self.decimals}f}"
@@ -95,24 +112,37 @@ def _median(values: np.ndarray) -> np.ndarray:
 COMPUTED: dict[str, Column] = {
     column.name: column
     for column in (
-        Column("params", "Parameters", "Parameters", "computed", "lower", "", 0, ("params",), lambda c: c["params"]),
         Column(
-            "params_m", "Parameters", "Params, M", "computed", "lower", "M", 2, ("params_m",),
-            lambda c: c["params"] / 1e6,
+            "params", "Parameters", "Parameters", "computed", "lower", decimals=0, keys=("params",),
+            compute=lambda c: c["params"],
         ),
         Column(
-            "model_mb", "Model size", "Size, MB", "computed", "lower", "MB", 2, ("model_mb",),
-            lambda c: c["params"] * 4 / 2**20,  # 32-bit weights; the SqueezeNet paper's MB is 2**20 bytes
+            "params_m", "Parameters", "Params, M", "computed", "lower", "M", keys=("params_m", "params"),
+            shifts={"params": -6}, compute=lambda c: c["params"] / 1e6,
         ),
         Column(
-            "macs", "Multiply-adds", "Mult-adds", "computed", "lower", "", 0, ("macs", "mult_adds"),
-            lambda c: c["macs"],
+            "model_mb", "Model size", "Size, MB", "computed", "lower", "MB",
+            keys=("model_mb", "size_mb", "param_mib", "file_mib"),
+            compute=lambda c: c["params"] * 4 / 2**20,  # 32-bit weights; the SqueezeNet paper's MB is 2**20 bytes
         ),
         Column(
-            "macs_m", "Multiply-adds", "Mult-adds, M", "computed", "lower", "M", 1, ("mult_adds_m", "mflops", "mmacs"),
-            lambda c: c["macs"] / 1e6,
+            "macs", "Multiply-adds", "Mult-adds", "computed", "lower", decimals=0, keys=("macs", "mult_adds"),
+            compute=lambda c: c["macs"],
+        ),
+        Column(
+            "macs_m", "Multiply-adds", "Mult-adds, M", "computed", "lower", "M", 1,
+            ("mult_adds_m", "mflops", "mmacs", "gmacs"), shifts={"gmacs": 3}, compute=lambda c: c["macs"] / 1e6,
         ),
     )
+}  # fmt: skip
+
+# Of the paper's network at the paper's input, on the machine that `experiments.measure` ran on.
+TIMED: dict[str, Column] = {
+    f"images_s_b{batch}": Column(
+        f"images_s_b{batch}", f"Speed at batch {batch}", f"Images/s, batch {batch}", "timed", "higher", "images/s", 1,
+        (f"images_s_b{batch}",), batch=batch,
+    )
+    for batch in (1, 8)
 }  # fmt: skip
 
 # By the metric's name without its split; `name` is filled in when a table asks for it.
@@ -131,8 +161,8 @@ MEASURED: dict[str, Column] = {
 
 def column(name: str) -> Column:
     """The column of that name. UserError, with the nearest name, when there is none."""
-    if name in COMPUTED:
-        return COMPUTED[name]
+    if found := COMPUTED.get(name) or TIMED.get(name):
+        return found
     split, _, metric = name.partition("/")
     if split not in SPLITS or not metric:
         raise UserError(yamls.unknown("column", name, _known()))
@@ -155,4 +185,4 @@ def _unlisted(name: str, metric: str) -> Column:
 
 
 def _known() -> list[str]:
-    return [*COMPUTED, *(f"test/{metric}" for metric in MEASURED)]
+    return [*COMPUTED, *TIMED, *(f"test/{metric}" for metric in MEASURED)]

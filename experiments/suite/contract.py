@@ -3,18 +3,22 @@
 A file of conf/experiment/<table> that the contract does not list is an extra row after its rows: somebody's own net
 beside the paper's, run and shown as any other row, of which nothing is claimed.
 
+A row with ``trained: false`` is not trained here: its cost is exact and its speed can be measured. A table of such rows
+alone has ``seeds: []``.
+
 Every mistake in these files is a UserError of one line that names the file, the place and what to do.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.suite import yamls
 from experiments.suite.claim_contract import Claim, PaperValues, read_claims
 from experiments.suite.columns import Column, column
+from experiments.suite.figure_contract import Figure, read_figure
 from experiments.suite.paper import PaperTable, discrepancy, number
 from experiments.suite.paper import table as paper_table
 from experiments.suite.paths import CONF, shown
@@ -22,9 +26,9 @@ from lightning_modules.errors import UserError
 
 DEFAULT_BUDGET = "proxy"  # the one that is published
 REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
-OPTIONAL = ("aliases", "notes", "fields")
+OPTIONAL = ("aliases", "notes", "fields", "figure")
 ROW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a row's name is a file's
-ROW_OPTIONAL = ("paper", "paper_table", "fields", "implemented", "note", "cell_notes")
+ROW_OPTIONAL = ("paper", "paper_table", "fields", "also", "implemented", "trained", "note", "cell_notes")
 EXTRA_NOTE = "not in the paper's table"
 
 
@@ -32,7 +36,8 @@ EXTRA_NOTE = "not in the paper's table"
 class Row:
     """``paper``: the paper's number for each column, None where it prints none. ``cell_notes``: a note by column.
 
-    ``source``: the paper's table that the row's numbers stand in. ``extra``: the contract does not list it.
+    ``source``: the paper's table that the row's numbers stand in. ``also``: what others print of it, by who.
+    ``extra``: the contract does not list it.
     """
 
     name: str
@@ -42,6 +47,8 @@ class Row:
     implemented: bool
     note: str | None
     cell_notes: Mapping[str, str]
+    trained: bool = True
+    also: Mapping[str, PaperValues] = field(default_factory=dict)
     extra: bool = False
 
 
@@ -56,6 +63,17 @@ class Table:
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
     aliases: tuple[str, ...]
+    figure: Figure | None = None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether any of its rows is."""
+        return any(row.trained for row in self.rows)
+
+    @property
+    def timed(self) -> list[Column]:
+        """The columns that ``experiments.measure`` fills."""
+        return [column for column in self.columns if column.batch is not None]
 
     def row(self, name: str) -> Row:
         return next(row for row in self.rows if row.name == name)
@@ -116,22 +134,32 @@ def load(name: str, conf: Path = CONF) -> Table:
             raise (place / "rows" / row.name).error(f"no {shown(experiment)}, add it or say implemented: false")
     implemented = {row.name: row.paper for row in rows if row.implemented}
     absent = [row.name for row in rows if not row.implemented]
-    extra = _extra_rows(conf / "experiment" / name, rows, source, columns)
+    trained = any(row.trained for row in rows)
+    extra = _extra_rows(conf / "experiment" / name, rows, source, columns, trained)
     _check_labels((*rows, *extra), conf / "experiment" / name, place)
+    claims = read_claims(content["claims"], place / "claims", columns, implemented, absent)
+    _check_trained(claims, columns, rows, place)
     return Table(
         name=name,
         title=(place / "title").text(content["title"]),
         source=source,
-        seeds=_seeds(content["seeds"], place / "seeds"),
+        seeds=_seeds(content["seeds"], place / "seeds", trained),
         columns=columns,
         rows=(*rows, *extra),
-        claims=read_claims(content["claims"], place / "claims", columns, implemented, absent),
+        claims=claims,
         notes=tuple(
             _note(item, place / "notes" / index, conf)
             for index, item in enumerate((place / "notes").sequence(content.get("notes", [])))
         ),
         aliases=tuple(alias for alias, table in aliases(conf).items() if table == name),
+        figure=_figure(content, place / "figure", columns, [row.name for row in rows]),
     )
+
+
+def _figure(
+    content: Mapping[str, Any], place: yamls.Place, columns: Sequence[Column], rows: list[str]
+) -> Figure | None:
+    return read_figure(content["figure"], place, columns, rows) if "figure" in content else None
 
 
 def _columns(value: Any, place: yamls.Place) -> tuple[Column, ...]:
@@ -146,10 +174,10 @@ def _columns(value: Any, place: yamls.Place) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _fields(value: Any, place: yamls.Place, columns: tuple[Column, ...]) -> dict[str, str]:
-    """Which field of the paper's row a column looks up, where it is not the column's own name."""
+def _fields(value: Any, place: yamls.Place, columns: tuple[Column, ...]) -> dict[str, str | None]:
+    """Which field of the paper's row a column looks up, where it is not the column's own name; null: none."""
     place.mapping(value, (), [each.name for each in columns])
-    return {name: (place / name).text(field) for name, field in value.items()}
+    return {name: None if field is None else (place / name).text(field) for name, field in value.items()}
 
 
 def _paper_table(value: Any, place: yamls.Place, conf: Path) -> PaperTable:
@@ -166,7 +194,7 @@ def _row(
     place: yamls.Place,
     source: PaperTable,
     columns: tuple[Column, ...],
-    fields: Mapping[str, str],
+    fields: Mapping[str, str | None],
     conf: Path,
 ) -> Row:
     if not ROW.fullmatch(name):
@@ -174,32 +202,54 @@ def _row(
     place.mapping(value, ("label",), ROW_OPTIONAL)
     if "paper_table" in value:
         source = _paper_table(value["paper_table"], place / "paper_table", conf)
-    own = _fields(value.get("fields", {}), place / "fields", columns)
-    implemented = value.get("implemented", True)
-    if not isinstance(implemented, bool):
-        raise (place / "implemented").error(f"is {implemented!r}, write true or false")
+    own = {**fields, **_fields(value.get("fields", {}), place / "fields", columns)}
+    implemented = _flag(value, "implemented", place)
+    if not implemented and "trained" in value:
+        raise (place / "trained").error("the row is not implemented, so leave it out")
     cell_notes = (place / "cell_notes").mapping(value.get("cell_notes", {}), (), [c.name for c in columns])
     return Row(
         name=name,
         label=(place / "label").text(value["label"]),
-        paper=_paper_values(value.get("paper"), place / "paper", source, columns, {**fields, **own}),
+        paper=_paper_values(value.get("paper"), place / "paper", source, columns, own),
         source=source,
         implemented=implemented,
         note=_note(value["note"], place / "note", conf) if "note" in value else None,
         cell_notes={name: _note(note, place / "cell_notes" / name, conf) for name, note in cell_notes.items()},
+        trained=implemented and _flag(value, "trained", place),
+        also=_also(value.get("also", {}), place / "also", columns, conf),
     )
 
 
+def _flag(value: Mapping[str, Any], key: str, place: yamls.Place) -> bool:
+    """True where nothing is said."""
+    found = value.get(key, True)
+    if not isinstance(found, bool):
+        raise (place / key).error(f"is {found!r}, write true or false")
+    return found
+
+
+def _also(value: Any, place: yamls.Place, columns: tuple[Column, ...], conf: Path) -> dict[str, PaperValues]:
+    """``{torchvision: {paper_table: peers.torchvision, paper: {model: AlexNet}}}``: the numbers of each, by column."""
+    found: dict[str, PaperValues] = {}
+    for name, item in place.mapping(value, (), None).items():
+        here = place / name
+        here.mapping(item, ("paper_table", "paper"), ("fields",))
+        source = _paper_table(item["paper_table"], here / "paper_table", conf)
+        fields = _fields(item.get("fields", {}), here / "fields", columns)
+        found[name] = _paper_values(item["paper"], here / "paper", source, columns, fields)
+    return found
+
+
 def _extra_rows(
-    folder: Path, listed: Sequence[Row], source: PaperTable, columns: tuple[Column, ...]
+    folder: Path, listed: Sequence[Row], source: PaperTable, columns: tuple[Column, ...], trained: bool
 ) -> tuple[Row, ...]:
-    """In the order of their names."""
+    """In the order of their names; trained where the table's rows are."""
     known = [row.name for row in listed]
     paths = sorted(path for path in folder.glob("[!.]*.yaml") if path.stem not in known)
-    return tuple(_extra_row(path, source, columns) for path in paths)
+    return tuple(_extra_row(path, source, columns, trained) for path in paths)
 
 
-def _extra_row(path: Path, source: PaperTable, columns: tuple[Column, ...]) -> Row:
+def _extra_row(path: Path, source: PaperTable, columns: tuple[Column, ...], trained: bool) -> Row:
     place = yamls.Place(shown(path))
     if not ROW.fullmatch(path.stem):
         raise place.error("a row's file is named in letters, digits, _ - and . only, rename it")
@@ -212,6 +262,7 @@ def _extra_row(path: Path, source: PaperTable, columns: tuple[Column, ...]) -> R
         implemented=True,
         note=EXTRA_NOTE,
         cell_notes={},
+        trained=trained,
         extra=True,
     )
 
@@ -231,7 +282,7 @@ def _paper_values(
     place: yamls.Place,
     source: PaperTable,
     columns: tuple[Column, ...],
-    fields: Mapping[str, str],
+    fields: Mapping[str, str | None],
 ) -> dict[str, float | int | None]:
     if key is None:
         return dict.fromkeys((each.name for each in columns), None)
@@ -239,18 +290,32 @@ def _paper_values(
     try:
         row = source.row(key)
         for each in columns:
-            field = fields.get(each.name) or each.printed(row)
-            found[each.name] = None if field is None else number(row, field, source.pointer)
+            field = fields[each.name] if each.name in fields else each.printed(row)
+            found[each.name] = None if field is None else each.in_unit(number(row, field, source.pointer), field)
     except UserError as error:
         raise place.error(error) from error
     return found
 
 
-def _seeds(value: Any, place: yamls.Place) -> tuple[int, ...]:
+def _seeds(value: Any, place: yamls.Place, trained: bool) -> tuple[int, ...]:
     seeds = place.sequence(value)
-    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+    if not trained and seeds:
+        raise place.error(f"is {value!r}, but no row is trained: write []")
+    wrong = any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds)
+    if wrong or (trained and not seeds):
         raise place.error(f"is {value!r}, write different whole numbers from 0 on")
     return tuple(seeds)
+
+
+def _check_trained(claims: Sequence[Claim], columns: Sequence[Column], rows: Sequence[Row], place: yamls.Place) -> None:
+    """Nothing trained is claimed of a row that is not."""
+    measured = [each.name for each in columns if each.kind == "trained"]
+    untrained = [row.name for row in rows if row.implemented and not row.trained]
+    for claim in claims:
+        for name in claim.rows:
+            if claim.metric in measured and name in untrained:
+                where = yamls.Place(place.file, f"claims.{claim.id}")
+                raise where.error(f"row '{name}' is not trained, so nothing can be claimed of its {claim.metric}")
 
 
 def _note(value: Any, place: yamls.Place, conf: Path) -> str:

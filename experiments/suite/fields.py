@@ -27,9 +27,12 @@ NULLABLE = {
     "data.root": str,
     "data.mirrors": list,
     "data.num_classes": int,
+    "data.resize": int,
     "data.listing": str,
     "logger.entity": str,
 }
+# Fields that a file may set to another field's value (${...}), and what they are.
+LINKED = {"data.size": int, "budget.image_size": int}
 SEEDS = 2**32  # numpy's generators take no higher seed
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "fields"}
 
@@ -118,7 +121,7 @@ def _check(values: dict[str, Any], model: Mapping[str, Any], where: str) -> None
             if NULLABLE[path] is int and value is not None and value < 1:
                 raise UserError(f"{path}={value}: must be 1 or more, or null")
         elif wanted is not None:
-            values[name] = _typed(value, type(wanted), path)
+            values[name] = _typed(value, LINKED.get(path, type(wanted)), path)
 
 
 def _typed(value: Any, kind: type, path: str) -> Any:

@@ -10,7 +10,7 @@ from experiments.suite.paths import shown
 from lightning_modules.errors import CorruptFileError, naming
 
 
-def write_text(path: Path, text: str, durable: bool = True) -> None:
+def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     """Writes to a temporary name in the same folder, then renames: a reader sees the old file or the new one.
 
     ``durable``: also after a power cut. It waits for the disk, which is not worth it for what is soon out of date.
@@ -19,8 +19,8 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
     with naming(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
@@ -29,6 +29,11 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """As ``write_bytes``, in UTF-8."""
+    write_bytes(path, text.encode(), durable)
 
 
 def write_json(path: Path, value: Any, indent: int | None = 1, durable: bool = True) -> None:

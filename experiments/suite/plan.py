@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from experiments.suite import fingerprint
@@ -38,7 +38,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class RowPlan:
-    """A row of a table at a budget: its run id, that of its contract, and that of its contract at budget proxy.
+    """A trained row of a table at a budget: its run id, that of its contract, and that of its contract at budget proxy.
 
     ``share``: the training images it sees, as a share of what it sees at budget proxy; None on other data.
     """
@@ -57,19 +57,11 @@ class RowPlan:
         return self.run_id != self.contract_id
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """The readable records of a table's rows, and a line for each file that could not be read."""
-
-    records: dict[str, list[Record]]
-    problems: list[str] = field(default_factory=list)
-
-
 def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPlan]:
-    """The rows that are implemented, composed. Raises UserError where a configuration is wrong."""
+    """The rows that are trained, composed. Raises UserError where a configuration is wrong."""
     plans = []
     for row in table.rows:
-        if not row.implemented:
+        if not row.trained:
             continue
         contract = (f"experiment={table.name}/{row.name}", f"budget={budget}")
         try:
@@ -158,24 +150,6 @@ def _seeds_of(name: str) -> list[int]:
     local_seeds = {path.name for path in Run(name, 0).folder.parent.glob("*")}
     published_seeds = {path.stem for path in (published() / "records" / name).glob("*.json")}
     return sorted(int(seed) for seed in local_seeds | published_seeds if seed.isdecimal())
-
-
-def evidence(rows: Sequence[RowPlan], seeds: Sequence[int], published: bool) -> Evidence:
-    """The records of these seeds: this machine's, or the published ones of the rows' contracts."""
-    records: dict[str, list[Record]] = {}
-    problems = []
-    for row in rows:
-        records[row.row] = []
-        for seed in seeds:
-            run = Run(row.contract_id if published else row.run_id, seed)
-            try:
-                found = run.published_record() if published else run.record()
-            except CorruptFileError as error:
-                problems.append(str(error))
-                continue
-            if found is not None and found.status in FINISHED:
-                records[row.row].append(found)
-    return Evidence(records, problems)
 
 
 def longest_first(runs: Sequence[PlannedRun]) -> list[PlannedRun]:

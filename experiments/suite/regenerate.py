@@ -5,27 +5,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import contract, rendering
+from experiments.suite import contract, costs, rendering, timings
 from experiments.suite.assemble import assemble
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.devices import Place, places
+from experiments.suite.evidence import Archs, Evidence, gather, uncounted, untimed
 from experiments.suite.paths import local
 from experiments.suite.paths import published as published_folder
-from experiments.suite.plan import Evidence, PlannedRun, RowPlan, evidence, plan, rows_of, staleness
-from experiments.suite.record import Record
+from experiments.suite.plan import PlannedRun, RowPlan, plan, rows_of, staleness
 from lightning_modules.errors import UserError
 
 
 @dataclass(frozen=True)
 class Request:
-    """A table at a budget, with the overrides that all its runs get on top of its contract."""
+    """A table at a budget, with the overrides that all its runs get on top of its contract.
+
+    ``rows``: those that are trained. ``archs``: the net of each row that is implemented.
+    """
 
     table: Table
     budget: str
     extra: tuple[str, ...]
     rows: list[RowPlan]
     seeds: tuple[int, ...]
+    archs: Archs
 
     @classmethod
     def of(cls, table: str | None, budget: str, seeds: Sequence[int], extra: Sequence[str]) -> "Request":
@@ -37,7 +41,7 @@ class Request:
                 raise UserError(f"{override}: a table chooses that itself; its seeds are seeds=0,1,2")
         loaded = contract.load(table)
         rows = rows_of(loaded, budget, extra)
-        return cls(loaded, budget, tuple(extra), rows, tuple(seeds) or loaded.seeds[:1])
+        return cls(loaded, budget, tuple(extra), rows, tuple(seeds) or loaded.seeds[:1], costs.archs(loaded, extra))
 
     @property
     def differs(self) -> bool:
@@ -55,28 +59,60 @@ class Request:
         """Those of the contract and those asked for: everything that is there is shown."""
         return sorted({*self.table.seeds, *self.seeds})
 
+    @property
+    def contract_archs(self) -> Archs:
+        return costs.archs(self.table) if self.extra else self.archs
+
+    def here(self) -> Evidence:
+        return gather(self.rows, self.shown_seeds, self.archs, False, self.timing_path())
+
+    def published(self) -> Evidence:
+        """Of the contract at budget proxy, whatever the budget of this machine's runs."""
+        rows = self.rows if self.budget == DEFAULT_BUDGET else rows_of(self.table, DEFAULT_BUDGET)
+        return gather(rows, self.table.seeds, self.contract_archs, True, self.timing_path(public=True))
+
+    def timing_path(self, public: bool = False) -> Path | None:
+        """None where the table has no timed column."""
+        if not self.table.timed:
+            return None
+        return timings.path_of(self.table.name, self.budget, self.archs, self.contract_archs, public)
+
+    def uncounted(self) -> list[str]:
+        """The rows whose cost has yet to be counted here."""
+        return uncounted(self.archs, self.here())
+
+    def untimed(self) -> list[str]:
+        """The rows whose speed has yet to be measured here."""
+        return untimed(self.archs, [column.name for column in self.table.timed], self.here())
+
+    def is_contract(self, row: str) -> bool:
+        """Whether the row is what the contract says, in spite of extra overrides."""
+        planned = [each for each in self.rows if each.row == row]
+        if planned or not self.extra:
+            return not any(each.differs for each in planned)
+        return costs.name_of(self.archs[row]) == costs.name_of(self.contract_archs[row])
+
 
 def render(request: Request, here: bool = True) -> tuple[dict[str, Any], list[str]]:
-    """The table as data, and a line for each record that could not be read. Without ``here``, the published view.
-
-    What is published is the contract at budget proxy, whatever the budget of this machine's runs.
-    """
-    contract_rows = request.rows if request.budget == DEFAULT_BUDGET else rows_of(request.table, DEFAULT_BUDGET)
-    published = evidence(contract_rows, request.table.seeds, published=True)
-    mine = evidence(request.rows, request.shown_seeds, published=False) if here else Evidence({})
-    notes = {row.row: _note(request, row, mine.records.get(row.row, [])) for row in request.rows} if here else {}
-    data = assemble(request.table, request.budget, published.records, mine.records, notes, DEFAULT_BUDGET)
-    return data, published.problems + mine.problems
+    """The table as data, and a line for each file that could not be read. Without ``here``, the published view."""
+    published, mine = request.published(), request.here() if here else Evidence()
+    notes = {row: _note(request, row, mine) for row in request.archs} if here else {}
+    data = assemble(request.table, request.budget, published, mine, notes, DEFAULT_BUDGET)
+    return data, [*published.problems, *mine.problems]
 
 
-def _note(request: Request, row: RowPlan, mine: Sequence[Record]) -> str:
-    """What a reader must know of this machine's runs of a row."""
-    said = [f"this machine's runs differ from the contract: {' '.join(request.extra)}"] if row.differs else []
-    said += sorted({stale for record in mine if (stale := staleness(record))})
-    outside = sorted({record.seed for record in mine} - set(request.table.seeds))
+def _note(request: Request, row: str, mine: Evidence) -> str:
+    """What a reader must know of what this machine has of a row."""
+    records = mine.records.get(row, ())
+    differs = not request.is_contract(row)
+    said = [f"this machine's runs differ from the contract: {' '.join(request.extra)}"] if differs else []
+    said += sorted({stale for record in records if (stale := staleness(record))})
+    said += [mine.costs[row].stale] if not records and row in mine.costs else []
+    said += [mine.timing.stale(row)] if mine.timing else []
+    outside = sorted({record.seed for record in records} - set(request.table.seeds))
     if outside:
         said.append(f"seeds {', '.join(map(str, outside))} are not the contract's: shown, not judged")
-    return "; ".join(said)
+    return "; ".join(word for word in said if word)
 
 
 def write_local(data: dict[str, Any]) -> Path:

@@ -44,6 +44,9 @@ def _sentence(table: Table, claim: Claim, column: Column, labels: list[str]) -> 
         case "trend":
             more = f" by more than {amount} a step" if claim.margin else ""
             return f"{claim.direction} over {', '.join(labels)}{more}"
+        case "gap":
+            more = f" by more than {amount}" if claim.margin else ""
+            return f"the lead of {first} over {labels[1]} larger than that of {labels[2]} over {last}{more}"
 
 
 def with_unit(number: str, column: Column) -> str:

@@ -21,8 +21,7 @@ def show(data: Data, console: Console) -> None:
     paper = data["paper"]
     arxiv = f", arXiv:{paper['arxiv']}" if paper.get("arxiv") else ""
     say.line(f"{paper['title']}{arxiv}; {rendering.source_text(data)}", "dim")
-    measured = f"; measured columns: {data['data']}" if data["data"] else ""
-    say.line(f"budget {data['budget']}{measured}", "dim")
+    say.line("; ".join(rendering.circumstances(data)), "dim")
     for columns in _fitting(data, console.width):
         say.table(_numbers(data, columns, say))
     if data["claims"]:
@@ -78,12 +77,13 @@ def _fitting(data: Data, width: int) -> list[list[Data]]:
 
 
 def _first_width(data: Data) -> int:
-    return max(len(rendering.source_name(row, source)) for row in data["rows"] for source in SOURCES) + len(INDENT)
+    names = [rendering.source_name(row, source) for row in data["rows"] for source in rendering.sources_of(row)]
+    return max(map(len, names)) + len(INDENT)
 
 
 def _width(data: Data, column: Data) -> int:
-    cells = [row["cells"][column["name"]] for row in data["rows"]]
-    texts = [rendering.number(column, cell, source) for cell in cells for source in SOURCES]
+    cells = [(row["cells"][column["name"]], source) for row in data["rows"] for source in rendering.sources_of(row)]
+    texts = [rendering.number(column, cell, source) for cell, source in cells]
     return max(len(text) for text in [*texts, *column["header"].split()])
 
 
@@ -97,10 +97,10 @@ def _numbers(data: Data, columns: Sequence[Data], say: _Voice) -> Table:
         if index:
             table.add_row()
         table.add_row(say.text(row["label"], "bold"))
-        for source in SOURCES:
+        for source in rendering.sources_of(row):
             name = say.text(INDENT + rendering.source_name(row, source))
             numbers = [rendering.number(column, row["cells"][column["name"]], source) for column in columns]
-            table.add_row(name, *map(say.text, numbers), style="dim" if source == "paper" else "")
+            table.add_row(name, *map(say.text, numbers), style="" if source in SIDES else "dim")
     return table
 
 

@@ -17,7 +17,7 @@ REQUIRED = {
     "data": ("name", "dataset", "num_classes", "channels", "size", "mean", "std", "validation", "root"),
     "recipe": ("name", "augment"),
     "compression": ("name", "steps"),
-    "budget": ("name", "images_seen", "train_images", "val_images", "test_images"),
+    "budget": ("name", "images_seen", "train_images", "val_images", "test_images", "stem", "image_size"),
     "trainer": ("accelerator", "devices", "precision", "threads", "workers"),
     "logger": ("name", "mode", "project", "entity"),
 }
@@ -69,8 +69,8 @@ def _check_arch(arch: Mapping[str, Any]) -> None:
 
 def _check_data(data: Mapping[str, Any]) -> None:
     for name in ("channels", "size", "resize", "timeout_s"):
-        if data.get(name, 1) < 1:
-            raise UserError(f"data.{name}={data[name]}: must be 1 or more")
+        if (number := data.get(name)) is not None and number < 1:
+            raise UserError(f"data.{name}={number}: must be 1 or more")
     for name in ("mean", "std"):
         _check_per_channel(data, name)
     for mirror in data.get("mirrors") or ():

@@ -3,7 +3,7 @@
 Order and augmentation are functions of (seed, epoch) alone: a resumed run sees what an uninterrupted one saw.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,10 +17,18 @@ from lightning_modules.random_streams import stream
 
 @dataclass(frozen=True)
 class Augment:
-    """What training images go through: a random crop of the image padded by ``crop_padding``, a random mirror."""
+    """What training images go through: a random crop of the image padded by ``crop_padding``, a random mirror.
+
+    Pictures that are decoded one by one (pictures.py) have more: ``crop_area``, least and largest share of the image
+    that a crop of random size takes instead; ``color_jitter``, by how much of itself brightness, contrast and
+    saturation vary; ``lighting``, how far colours shift (lighting.py).
+    """
 
     crop_padding: int = 0
     flip: bool = False
+    crop_area: Sequence[float] = ()
+    color_jitter: float = 0.0
+    lighting: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _in_memory(
         classes=data["classes"],
         normalise=_normalise(data),
         batch_size=recipe.batch_size,
-        augment=Augment(**recipe.augment),
+        augment=_augment_in_ram(recipe),
         seed=seed,
     )
 
@@ -128,6 +128,8 @@ def _from_folder(
     from lightning_modules.data.folder_split import hold_out, limited
 
     check_choice("data.channels", data["channels"], (1, 3))
+    if data["channels"] == 1 and (shift := recipe.augment.get("lighting")):
+        raise UserError(f"recipe.augment.lighting={shift}: shifts colours, and data.channels=1 has none; set 0")
     draw = data["validation"]["seed"]  # not the run's: all seeds are tested on the same images
     train, val = hold_out(listing.train, data["validation"]["share"], draw)
     return FolderImages(
@@ -138,13 +140,29 @@ def _from_folder(
         classes=listing.classes,
         channels=data["channels"],
         size=data["size"],
-        resize=data["resize"],
+        resize=data["resize"] or _usual_resize(data["size"]),
         normalise=_normalise(data),
         batch_size=recipe.batch_size,
         augment=Augment(**recipe.augment),
         seed=seed,
         workers=workers,
     )
+
+
+def _usual_resize(crop: int) -> int:
+    """Pixels of the shorter side for a crop of so many: as for 224 px (256), in proportion above 256."""
+    return 256 if crop <= 256 else round(crop * 8 / 7)
+
+
+def _augment_in_ram(recipe: Recipe) -> Augment:
+    """Raises UserError for what only pictures that are decoded one by one go through."""
+    for name in ("crop_area", "color_jitter", "lighting"):
+        if value := recipe.augment.get(name):
+            raise UserError(
+                f"recipe.augment.{name}={value}: images that live in RAM have none; "
+                f"set {'[]' if name == 'crop_area' else 0}, or choose data=imagenet or data=image_folder"
+            )
+    return Augment(**recipe.augment)
 
 
 def _normalise(data: Mapping[str, Any]) -> Normalise:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision.transforms import v2
 
 from lightning_modules.data.batches import Augment
+from lightning_modules.data.lighting import Lighting
 from lightning_modules.data.listing import Files
 from lightning_modules.data.order import EpochOrder, Parts
 from lightning_modules.errors import CorruptFileError
@@ -34,15 +35,21 @@ Key = tuple[int, int]  # epoch, number of the example
 def transforms(size: int, resize: int, augment: Augment | None) -> v2.Transform:
     """From a PIL image to (C, size, size) uint8: the shorter side to ``resize`` pixels, then a crop.
 
-    With ``augment`` it is a random crop (of the image padded by ``crop_padding`` zeros) and a random mirror; without,
-    the centre.
+    With ``augment`` it is a random crop (of the image padded by ``crop_padding`` zeros, or of random area and shape),
+    a random mirror and random colours; without, the centre.
     """
     shrink = v2.Resize(resize, antialias=True)
     if augment is None:
         return v2.Compose([shrink, v2.CenterCrop(size), v2.PILToTensor()])
-    crop = v2.RandomCrop(size, padding=augment.crop_padding or None)
+    crop = [shrink, v2.RandomCrop(size, padding=augment.crop_padding or None)]
+    if augment.crop_area:
+        least, most = augment.crop_area
+        crop = [v2.RandomResizedCrop(size, scale=(least, most), antialias=True)]
     mirror = v2.RandomHorizontalFlip(0.5 if augment.flip else 0.0)
-    return v2.Compose([shrink, crop, mirror, v2.PILToTensor()])
+    amount = augment.color_jitter
+    jitter = [v2.ColorJitter(brightness=amount, contrast=amount, saturation=amount)] if amount else []
+    lighting = [Lighting(augment.lighting)] if augment.lighting else []
+    return v2.Compose([*crop, mirror, *jitter, v2.PILToTensor(), *lighting])
 
 
 def read_image(path: Path, channels: int) -> Image.Image:

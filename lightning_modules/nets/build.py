@@ -5,13 +5,15 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lightning_modules import nets
 from lightning_modules.errors import UserError
 
 # Fields of conf/arch/*.yaml that describe the net from outside; all others are arguments of its class.
 DESCRIPTION = ("name", "net", "paper_input", "memory_format")
+WITH_STRIDE = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
 def build_net(arch: Mapping[str, Any], num_classes: int, in_channels: int) -> nn.Module:
@@ -31,3 +33,36 @@ def build_net(arch: Mapping[str, Any], num_classes: int, in_channels: int) -> nn
         if key not in known:
             raise UserError(f"arch.{key}: {arch['net']} has no such argument; it has {', '.join(known)}")
     return net_class(num_classes=num_classes, in_channels=in_channels, **arguments)
+
+
+def check_images(net: nn.Module, channels: int, size: int, num_classes: int, name: str) -> None:
+    """Shows the net an image of ``size`` x ``size`` pixels.
+
+    Raises:
+        UserError: a layer can't take its map, or would halve one of a single pixel, so that all it sees but that is padding;
+            or the net says something else than a score a class.
+    """
+    was_training = net.training
+    hooks = [
+        layer.register_forward_pre_hook(_refuse_one_pixel) for layer in net.modules() if isinstance(layer, WITH_STRIDE)
+    ]
+    try:
+        with torch.no_grad():
+            scores = net.eval()(torch.zeros(1, channels, size, size, device=next(net.parameters()).device))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"data.size={size}: images of {size}x{size} pixels are too small for {name} ({reason}); choose larger ones"
+        ) from error
+    finally:
+        net.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    if scores.shape != (1, num_classes):
+        raise UserError(f"arch={name}: gives {tuple(scores.shape)} for one image, not (1, {num_classes})")
+
+
+def _refuse_one_pixel(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    stride = layer.stride if isinstance(layer.stride, int) else max(layer.stride)  # type: ignore[type-var]
+    if stride > 1 and max(inputs[0].shape[-2:]) == 1:  # type: ignore[operator]
+        raise RuntimeError(f"a layer of stride {stride} gets a map of 1x1")

@@ -10,6 +10,7 @@ import torch
 from experiments.benchmarks import loops
 from experiments.suite.paths import DATA_CACHE
 from lightning_modules import experiment
+from lightning_modules.callbacks.progress import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -18,25 +19,42 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "WARM_UP", 0)
 
 
-@pytest.mark.parametrize("side", ["ours", "bare", "usual"])
-def test_each_side_trains_the_same_net_for_as_many_steps(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[tuple[int, ...]] = []
-    built_nets = []
+@pytest.mark.parametrize(("compared", "nets"), [("ours_and_bare", 2), ("ours", 1), ("usual", 1)])
+def test_each_side_trains_the_same_net_for_as_many_steps(
+    compared: str, nets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: dict[int, list[tuple[int, ...]]] = {}
     build = experiment.build
 
     def watched(config: dict, cache: object) -> experiment.Experiment:
         built = build(config, cache)  # type: ignore[arg-type]
+        seen = steps.setdefault(len(steps), [])
         built.module.net.register_forward_pre_hook(
-            lambda net, inputs: steps.append(tuple(inputs[0].shape)) if net.training else None
+            lambda net, inputs: seen.append(tuple(inputs[0].shape)) if net.training else None
         )
-        built_nets.append(built.module.net)
         return built
 
     monkeypatch.setattr(experiment, "build", watched)
-    with loops.sides("a net three times lighter") as sides:
-        assert sides[side]() > 0
-    assert steps == [(64, 1, 32, 32)] * 3
-    assert len(built_nets) == 1
+    with loops.results_aside():
+        found = getattr(loops, compared)(loops.configuration(loops.NETS["a net three times lighter"]))
+    assert all(rate > 0 for rate in (found.values() if isinstance(found, dict) else [found]))
+    assert list(steps.values()) == [[(64, 1, 32, 32)] * 3] * nets
+
+
+def told(step: int, phase: str = "train") -> Progress:
+    return Progress(phase, 1, 1, step, 9)
+
+
+def test_a_turn_is_timed_without_what_is_done_between_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.0, 50.0, 54.0, 58.0, 90.0, 91.0, 92.0])  # as each report comes, and as it is done with
+    monkeypatch.setattr(loops.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(loops, "WARM_UP", 2)
+    turns, between = loops.Turns(), list[int]()
+    turns.between = between.append
+    for progress in (told(0), told(2), told(6), told(6), told(0, "test")):
+        turns.report(progress)
+    assert between == [2, 4]
+    assert turns.images_s({"recipe": {"batch_size": 10}}) == pytest.approx(4 * 10 / 4.0)
 
 
 def test_the_lighter_net_is_three_times_lighter() -> None:

@@ -90,6 +90,17 @@ def test_mistakes_are_the_users(configured: dict[str, Any], tmp_path: Path) -> N
         build_data(configured, recipe(), {**ALL, "train_images": 4}, 0, tmp_path)
 
 
+@pytest.mark.parametrize(("name", "value"), [("crop_area", [0.08, 1.0]), ("color_jitter", 0.4), ("lighting", 0.1)])
+def test_images_in_ram_have_no_colours_and_no_random_area(
+    configured: dict[str, Any], tmp_path: Path, name: str, value: Any
+) -> None:
+    given = recipe(augment={"crop_padding": 0, "flip": True, name: value})
+    with pytest.raises(
+        UserError, match=rf"^recipe\.augment\.{name}=.*images that live in RAM have none; set .* choose"
+    ):
+        build_data(configured, given, ALL, 0, tmp_path)
+
+
 def test_a_data_set_that_nothing_reads(tmp_path: Path) -> None:
     expected = "data=mine: nothing here reads Mine; the readers are FashionMNIST, CIFAR10, CIFAR100, ImageFolder"
     for function in (read, summary):

@@ -39,7 +39,7 @@ def test_the_channels_of_colour_images_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "size", "top", "left"), [(4, 4, 8, 2, 2), (4, 3, 7, 1, 2), (4, 4, 5, 0, 0)]
+    ("height", "width", "size", "top", "left"), [(4, 4, 7, 1, 1), (4, 3, 7, 1, 2), (4, 4, 5, 0, 0)]
 )
 def test_images_are_centred_on_zeros(height: int, width: int, size: int, top: int, left: int) -> None:
     images = grey(2, height, width)
@@ -47,6 +47,21 @@ def test_images_are_centred_on_zeros(height: int, width: int, size: int, top: in
     expected = np.zeros((2, 1, size, size), dtype=np.uint8)
     expected[:, 0, top : top + height, left : left + width] = images
     np.testing.assert_array_equal(found, expected)
+
+
+def test_from_twice_their_size_on_images_are_enlarged() -> None:
+    images = np.concatenate([grey(1001, 4, 3)] * 2)  # more than are enlarged at once
+    found = Split.of(images, np.zeros(2002), 9, None).images.numpy()
+    assert (found.shape, found.dtype) == ((2002, 1, 9, 9), np.uint8)
+    np.testing.assert_array_equal(found[:1001], found[1001:])
+    assert not found[:, :, 8].any()
+    assert not found[:, :, :, [0, 7, 8]].any()
+    # Of a doubled image, a pixel is 9/16 its own, 3/16 each of the two nearest neighbours' and 1/16 the corner's.
+    source = np.pad(images[0].astype(np.float32), 1, mode="edge")
+    for row, column in np.ndindex(8, 6):
+        y, x, dy, dx = row // 2 + 1, column // 2 + 1, 2 * (row % 2) - 1, 2 * (column % 2) - 1
+        expected = 9 * source[y, x] + 3 * source[y + dy, x] + 3 * source[y, x + dx] + source[y + dy, x + dx]
+        assert found[0, 0, row, column + 1] == np.round(expected / 16)
 
 
 def test_a_limit_takes_the_first() -> None:

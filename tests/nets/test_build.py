@@ -12,7 +12,7 @@ import yaml
 from experiments.suite.paths import CONF, ROOT
 from lightning_modules import nets
 from lightning_modules.errors import UserError
-from lightning_modules.nets.build import build_net
+from lightning_modules.nets.build import build_net, check_images
 from lightning_modules.nets.squeezenet import SqueezeNet
 
 
@@ -24,15 +24,35 @@ ARCHS = sorted(path.stem for path in (CONF / "arch").glob("*.yaml"))
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 
+LEAST = {"alexnet": 63, "inception_v3": 75}  # pixels of an image; the others take all that come here
+
+
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("arch", ARCHS)
-def test_every_architecture_builds_at_the_size_of_every_data_set(arch: str, data: str) -> None:
+def test_an_architecture_takes_the_images_of_a_data_set_or_says_that_they_are_too_small(arch: str, data: str) -> None:
     found = conf("data", data)
+    described, classes = conf("arch", arch), found["num_classes"] or 10
+    size = found["size"] if isinstance(found["size"], int) else described["paper_input"][1]
     with torch.device("meta"):
-        classes = found["num_classes"] or 10
-        net = build_net(conf("arch", arch), classes, found["channels"]).eval()
-        logits = net(torch.zeros(2, found["channels"], found["size"], found["size"]))
-    assert logits.shape == (2, classes)
+        net = build_net(described, classes, found["channels"])
+    if size >= LEAST.get(arch, 0):
+        check_images(net, found["channels"], size, classes, arch)
+    else:
+        with pytest.raises(UserError, match=f"data.size={size}: images of .* pixels are too small for {arch} "):
+            check_images(net, found["channels"], size, classes, arch)
+    assert net.training
+
+
+@pytest.mark.parametrize(("size", "fits"), [(17, True), (16, False)])
+def test_a_net_that_pads_would_halve_one_pixel(size: int, fits: bool) -> None:
+    """17 px lead to maps of 9, 5, 3, 2, 1; 16 px to 8, 4, 2, 1, and what a stride of 2 makes of one pixel is nothing new."""
+    with torch.device("meta"):
+        net = build_net(conf("arch", "mobilenet_v2"), 10, 1)
+    if fits:
+        check_images(net, 1, size, 10, "mobilenet_v2")
+    else:
+        with pytest.raises(UserError, match=r"too small for mobilenet_v2 \(a layer of stride 2 gets a map of 1x1\)"):
+            check_images(net, 1, size, 10, "mobilenet_v2")
 
 
 @pytest.mark.parametrize("arch", ARCHS)

@@ -10,15 +10,26 @@ import pytest
 from experiments.suite import rendering
 from experiments.suite.assemble import assemble
 from experiments.suite.contract import Table, load
+from experiments.suite.evidence import Evidence
 from experiments.suite.record import Record
 from tests.suite import records
 from tests.suite.records import made, row
+from tests.suite.test_costs import made as cost
 
 TOP1 = "test/top1_acc"
 
 
 def _table3(published: dict[str, list[Record]], here: dict[str, list[Record]], **notes: str) -> dict[str, Any]:
-    return assemble(load("table3"), "proxy", published, here, notes)
+    return _assembled(load("table3"), published, here, notes)
+
+
+def _assembled(
+    table: Table,
+    published: dict[str, list[Record]],
+    here: dict[str, list[Record]],
+    notes: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    return assemble(table, "proxy", Evidence(published), Evidence(here), notes or {})
 
 
 def _full() -> dict[str, list[Record]]:
@@ -92,7 +103,7 @@ def test_row_notes(tmp_path: Path) -> None:
     table = load("made", records.contract(tmp_path, rows=rows))
     failed = made(9, status="failed", run_id="a-fashion_mnist-none-proxy-0123456789")
     kept = [*row("a", [90.0, None, None]), failed]
-    data = assemble(table, "proxy", {"a": kept}, {}, {"a": "ran with recipe.lr=0.02"})
+    data = _assembled(table, {"a": kept}, {}, {"a": "ran with recipe.lr=0.02"})
     notes = {found["row"]: found["note"] for found in data["rows"]}
     assert notes["a"] == (
         "a tale; published: diverged (seeds 1, 2); published: failed (seed 9); ran with recipe.lr=0.02"
@@ -103,6 +114,37 @@ def test_row_notes(tmp_path: Path) -> None:
     assert _cell(data, "a", TOP1)["published"]["n"] == 1
 
 
+def test_a_row_that_is_not_trained_is_counted(tmp_path: Path) -> None:
+    rows = "{a: {label: A, paper: vanilla}, b: {label: B, trained: false}}"
+    claims = (
+        "[{id: same, kind: exact, metric: params, row: b, equals: a}, "
+        "{id: size, kind: exact, metric: model_mb, row: a, equals: paper}]"
+    )
+    table = load("made", records.contract(tmp_path, claims, rows))
+    counted = cost()
+    data = assemble(table, "proxy", Evidence(), Evidence({"a": []}, {"a": counted, "b": counted}), {})
+    assert [found["note"] for found in data["rows"]] == ["not run", "not run"]
+    cell = _cell(data, "b", "params")
+    assert cell["published"] is None
+    assert cell["here"] == {"mean": 1_248_424, "low": None, "high": None, "n": None, "runs": [], "cost": counted.name}
+    assert _cell(data, "b", TOP1)["here"] is None
+    verdicts = {claim["id"]: (claim["here"]["verdict"], claim["published"]["verdict"]) for claim in data["claims"]}
+    assert verdicts == {"same": ("replicated", "not run"), "size": ("replicated", "not run")}
+    trained = assemble(table, "proxy", Evidence(), Evidence({"a": [made(0)]}, {"a": counted, "b": counted}), {})
+    assert _cell(trained, "a", "params")["here"]["runs"] == ["net-data-none-proxy-0123456789/0"]
+    assert "note" not in trained["rows"][0]
+
+
+def test_a_table_without_training_says_not_run_of_nothing() -> None:
+    table = load("table1")
+    data = assemble(table, "proxy", Evidence(), Evidence({}, {"squeezenet": cost()}), {})
+    assert not any("not run" in found.get("note", "") for found in data["rows"])
+    found = _cell(data, "squeezenet", "params_m")
+    assert found["here"]["mean"] == 1.248424
+    assert found["also"]["torchvision"] == {"value": 1.248424, "printed": "1.248424"}
+    assert "MobileNet's paper" in next(row for row in data["rows"] if row["row"] == "squeezenet")["also"]
+
+
 def _with_extra_row(folder: Path) -> Table:
     conf = records.contract(folder)
     (conf / "experiment" / "made" / "mine.yaml").write_text("label: My net\n", encoding="utf-8")
@@ -111,7 +153,7 @@ def _with_extra_row(folder: Path) -> Table:
 
 def test_an_extra_row_is_measured_as_any_other_and_promised_nothing(tmp_path: Path) -> None:
     table = _with_extra_row(tmp_path)
-    data = assemble(table, "proxy", {}, {"mine": row("mine", [70.0, 72.0])}, {})
+    data = _assembled(table, {}, {"mine": row("mine", [70.0, 72.0])})
     *listed, mine = data["rows"]
     assert [found["row"] for found in listed] == ["a", "b", "c"] and not any("extra" in found for found in listed)
     assert (mine["row"], mine["label"], mine["extra"]) == ("mine", "My net", True)
@@ -128,11 +170,11 @@ def test_an_extra_row_is_measured_as_any_other_and_promised_nothing(tmp_path: Pa
 
 def test_an_extra_row_is_published_when_somebody_published_a_run_of_it(tmp_path: Path) -> None:
     table = _with_extra_row(tmp_path)
-    none = [found["row"] for found in assemble(table, "proxy", {"mine": []}, {}, {})["rows"]]
+    none = [found["row"] for found in _assembled(table, {"mine": []}, {})["rows"]]
     assert none == ["a", "b", "c"]
-    asked = assemble(table, "proxy", {}, {"mine": []}, {})["rows"][-1]
+    asked = _assembled(table, {}, {"mine": []})["rows"][-1]
     assert (asked["row"], asked["note"]) == ("mine", "not in the paper's table; not run")
-    published = assemble(table, "proxy", {"mine": row("mine", [70.0])}, {}, {})["rows"][-1]
+    published = _assembled(table, {"mine": row("mine", [70.0])}, {})["rows"][-1]
     assert (published["row"], published["cells"][TOP1]["published"]["mean"]) == ("mine", 70.0)
 
 
@@ -150,7 +192,7 @@ def test_a_computed_number_beside_the_paper_s_has_a_note(tmp_path: Path) -> None
     assert "D06" in noted["note"]
     assert "note" not in _cell(_table3(_full(), {}), "vanilla", "model_mb")
     table = load("made", records.contract(tmp_path))
-    data = assemble(table, "proxy", {"c": [made(0)]}, {}, {})
+    data = _assembled(table, {"c": [made(0)]}, {})
     assert _cell(data, "c", "model_mb")["note"] == "4.76 is not what the paper prints"
 
 

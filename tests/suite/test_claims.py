@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from experiments.suite import claim_estimate
 from experiments.suite.claims import judge
 from experiments.suite.contract import load
 from experiments.suite.record import Record
+from experiments.suite.statements import statement
 from tests.suite import records
 from tests.suite.records import made, row
 
@@ -222,6 +224,62 @@ def test_a_trend_is_a_slope(tmp_path: Path) -> None:
     assert (result["verdict"], result["estimate"]) == ("replicated", pytest.approx(2.04 / 2))
     falling = _x(tmp_path, claim.replace("increasing", "decreasing"), found)
     assert (falling["verdict"], falling["estimate"]) == ("not replicated", pytest.approx(-2.04 / 2))
+
+
+GAP = "{id: x, kind: gap, metric: test/top1_acc, wider: {better: a, worse: b}, than: {better: b, worse: c}, margin: 0}"
+
+
+def test_a_gap_is_a_difference_of_leads(tmp_path: Path) -> None:
+    """a leads b by about 2 points, b leads c by about 0.5: b stands in both leads and counts twice."""
+    third = [87.6, 87.5, 87.7, 87.4, 87.9]
+    found = {"a": row("a", HIGH), "b": row("b", LOW), "c": row("c", third)}
+    d = np.array(HIGH) - 2 * np.array(LOW) + np.array(third)
+    expected = stats.ttest_1samp(d, 0)
+    result = _x(tmp_path, GAP, found)
+    interval = expected.confidence_interval(0.95)
+    assert (result["verdict"], result["n"]) == ("replicated", 5)
+    assert (result["estimate"], result["low"], result["high"]) == pytest.approx((d.mean(), interval.low, interval.high))
+    assert result["p"] == pytest.approx(expected.pvalue)
+    assert _x(tmp_path, GAP.replace("margin: 0", "margin: 3"), found)["verdict"] == "not replicated"
+    turned = "wider: {better: b, worse: c}, than: {better: a, worse: b}"
+    other = _x(tmp_path, GAP.replace("wider: {better: a, worse: b}, than: {better: b, worse: c}", turned), found)
+    assert (other["verdict"], other["estimate"]) == ("not replicated", pytest.approx(-d.mean()))
+    errors = _x(tmp_path, GAP.replace("top1_acc", "top1_err"), found)
+    assert errors == pytest.approx(result)
+
+
+def test_a_gap_pairs_its_images(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    found = {name: row(name, [level] * 5, 200, generator) for name, level in (("a", 90), ("b", 70), ("c", 60))}
+    result = _x(tmp_path, GAP, found)
+    images = np.array([
+        _kept(a) - 2 * _kept(b) + _kept(c)
+        for a, b, c in zip(found["a"], found["b"], found["c"], strict=True)
+    ])  # fmt: skip
+    se = np.sqrt(images.mean(axis=1).var(ddof=1) / 5 + images.mean(axis=0).var(ddof=1) / 200)
+    assert result["high"] - result["estimate"] == pytest.approx(stats.t.ppf(0.975, 4) * se)
+
+
+def test_a_gap_that_cannot_be_tested(tmp_path: Path) -> None:
+    a, c = row("a", HIGH), row("c", LOW)
+    assert _x(tmp_path, GAP, {"a": a, "c": c})["reason"] == "no runs of b"
+    bare = _x(tmp_path, GAP, {"a": a, "b": [made(0)], "c": c})
+    assert (bare["verdict"], bare["reason"]) == ("not run", "the runs of b hold no test/top1_acc")
+    costs = {"a": {"params": 9}, "b": {"params": 12}, "c": {"params": 20}}
+    found = {name: [made(0, cost=cost)] for name, cost in costs.items()}
+    computed = _x(tmp_path, GAP.replace("test/top1_acc", "params"), found)
+    assert (computed["verdict"], computed["estimate"], computed["n"]) == ("not replicated", 3 - 8, None)
+
+
+def test_a_gap_beside_the_paper_s_and_in_words(tmp_path: Path) -> None:
+    """The paper prints 57.5, 60.4 and 58.8."""
+    table = load("made", records.contract(tmp_path, f"[{GAP.replace('margin: 0', 'margin: 0.5')}]"))
+    claim = table.claims[0]
+    assert claim_estimate.printed(table, claim) == pytest.approx((57.5 - 60.4) - (60.4 - 58.8))
+    words = "the lead of Net A over Net B larger than that of Net B over Net C by more than 0.5 points"
+    assert statement(table, claim) == f"Top-1 accuracy: {words}"
+    unprinted = load("made", records.contract(tmp_path, f"[{GAP.replace('top1_acc', 'top1_err')}]"))
+    assert claim_estimate.printed(unprinted, unprinted.claims[0]) is None
 
 
 def test_timed_claims_have_no_seeds(tmp_path: Path) -> None:

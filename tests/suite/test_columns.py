@@ -59,6 +59,17 @@ def test_the_paper_s_key() -> None:
     assert column("macs_m").printed(table("shufflenet_v1.table5_mobilenet").row("1.0 MobileNet-224")) == "mflops"
 
 
+def test_a_printed_number_is_brought_to_the_column_s_unit_with_its_digits() -> None:
+    torchvision = table("peers.torchvision")
+    net, small = torchvision.row("AlexNet"), torchvision.row("ShuffleNet_V2_X0_5")
+    macs, params = column("macs_m"), column("params_m")
+    assert macs.printed(net) == "gmacs" and params.printed(net) == "params"
+    assert printed_text(macs.in_unit(net["gmacs"], "gmacs") or 0) == "714"
+    assert printed_text(macs.in_unit(small["gmacs"], "gmacs") or 0) == "40"
+    assert printed_text(params.in_unit(net["params"], "params") or 0) == "61.100840"
+    assert params.in_unit(4.2, "params_m") == 4.2 and macs.in_unit(None, "gmacs") is None
+
+
 def test_a_median_is_taken_of_the_metric_s_values() -> None:
     errors = np.array([1.0, 2.0, 9.0])
     record = made(0, {"test/nme_median": 2.0}, per_example={"test/nme": errors})

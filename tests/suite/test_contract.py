@@ -59,6 +59,35 @@ def test_a_row_of_the_paper_that_we_do_not_have(tmp_path: Path) -> None:
     assert table.row("z").paper["test/top1_acc"] == 58.8
 
 
+UNTRAINED = "{a: {label: A, paper: vanilla}, b: {label: B, trained: false}}"
+
+
+def test_a_row_that_is_not_trained_here(tmp_path: Path) -> None:
+    claims = "[{id: x, kind: exact, metric: params, row: a, equals: b}]"
+    table = load("made", records.contract(tmp_path, claims, UNTRAINED))
+    assert [(row.name, row.trained, row.implemented) for row in table.rows] == [("a", True, True), ("b", False, True)]
+    assert table.is_trained
+
+
+def test_a_table_without_training(tmp_path: Path) -> None:
+    conf = records.contract(tmp_path, rows="{b: {label: B, trained: false}}", head=HEAD.replace("[0]", "[]"))
+    (conf / "experiment" / "made" / "mine.yaml").write_text("seed: 1\n", encoding="utf-8")
+    table = load("made", conf)
+    assert table.seeds == () and not table.is_trained
+    assert [(row.name, row.trained, row.extra) for row in table.rows] == [("b", False, False), ("mine", False, True)]
+
+
+def test_what_others_print_of_a_net(tmp_path: Path) -> None:
+    rows = (
+        "{a: {label: A, paper: vanilla, also: {torchvision: {paper_table: peers.torchvision, paper: SqueezeNet1_0}, "
+        "elsewhere: {paper_table: peers.pytorchcv, paper: SqueezeNet v1.0, fields: {params: null}}}}}"
+    )
+    also = load("made", records.contract(tmp_path, rows=rows)).row("a").also
+    assert list(also) == ["torchvision", "elsewhere"]
+    assert (also["torchvision"]["params"], also["torchvision"]["model_mb"]) == (1248424, 4.778)
+    assert (also["elsewhere"]["params"], also["elsewhere"]["test/top1_err"]) == (None, 39.29)
+
+
 def test_a_row_from_another_table_and_from_a_column_of_it(tmp_path: Path) -> None:
     rows = (
         "{a: {label: g3, paper: 1.0, paper_table: shufflenet_v1.table2_groups, fields: {test/top1_err: g3}}, "
@@ -129,6 +158,12 @@ def test_mistakes_in_extra_rows(files: dict[str, str], message: str, tmp_path: P
 
 CLAIM = "{{id: x, kind: {}, metric: test/top1_acc, {}}}"
 ORDER = "better: a, worse: b"
+
+
+def _gap(wider: str, than: str, margin: str = "0") -> str:
+    return "[" + CLAIM.format("gap", f"wider: {wider}, than: {than}, margin: {margin}") + "]"
+
+
 CLAIMS = [
     ("[{kind: exact}]", "claims.0: no id, add one"),
     ("[" + CLAIM.format("ordring", ORDER) + "]", "claims.x: unknown kind 'ordring', did you mean ordering?"),
@@ -156,6 +191,14 @@ CLAIMS = [
     ("[" + CLAIM.format("trend", "rows: [a, b], direction: increasing, margin: 0") + "]", "at least 3 rows"),
     ("[" + CLAIM.format("trend", "rows: [a, b, c], direction: up, margin: 0") + "]", "unknown direction 'up'"),
     ("[" + CLAIM.format("ratio", "row: a, over: b, margin: 1") + "]", "less than 1"),
+    (_gap("{better: a, worse: b}", "{better: a, worse: d}"), "claims.x.than.worse: unknown row 'd'"),
+    (_gap("{better: a, worse: b}", "{better: a, worse: z}"), "claims.x.than.worse: row 'z' is not implemented"),
+    (_gap("{better: a, wors: b}", "{better: a, worse: c}"), "claims.x.wider: unknown key 'wors', did you mean worse?"),
+    (_gap("{better: a}", "{better: a, worse: c}"), "claims.x.wider: no worse, add one"),
+    (_gap("a", "{better: a, worse: c}"), "claims.x.wider: is 'a', write a mapping"),
+    (_gap("{better: a, worse: a}", "{better: a, worse: c}"), "claims.x.wider: names one row twice"),
+    (_gap("{better: a, worse: b}", "{better: b, worse: a}"), "wider and than compare the same two rows"),
+    (_gap("{better: a, worse: b}", "{better: a, worse: c}", "-1"), "claims.x.margin: is -1, write a number, 0 or more"),
     ("[{id: x, kind: delta, metric: model_mb, row: a, minus: b, margin: 0}]", "its difference has no sign"),
     ("[3]", "claims.0: is 3, write a mapping"),
     ("3", "claims: is 3, write a list"),
@@ -185,6 +228,12 @@ ROWS = [
         "rows.a.paper: squeezenet.table3_bypass: unknown field",
     ),
     ("{a: {label: A, implemented: maybe}}", "rows.a.implemented: is 'maybe', write true or false"),
+    ("{a: {label: A, trained: maybe}}", "rows.a.trained: is 'maybe', write true or false"),
+    ("{a: {label: A, implemented: false, trained: false}}", "rows.a.trained: the row is not implemented"),
+    ("{d: {label: D, trained: false}, a: {label: A}}", "add it or say implemented: false"),
+    ("{a: {label: A, trained: false}}", "seeds: is [0, 1, 2, 3, 4], but no row is trained: write []"),
+    ("{a: {label: A, also: {x: {paper_table: peers.torchvision}}}}", "rows.a.also.x: no paper, add one"),
+    ("{a: {label: A, also: {x: {paper_table: peers.torch, paper: AlexNet}}}}", "also.x.paper_table: peers.torch: unkn"),
     ("{a: {label: A, note: {see: D99}}}", "rows.a.note.see: unknown discrepancy 'D99'"),
     ("{a: {label: A, cell_notes: {macs: x}}}", "rows.a.cell_notes: unknown key 'macs'"),
     ("{a: {label: A}, b: {label: A}}", "rows.b.label: 'A' is the label of row 'a', choose another"),
@@ -214,6 +263,12 @@ HEADS = [
     (HEAD + "aliases: [made]\n", "'made' already means made, choose another"),
     (HEAD + "title: again\n", "'title' is written twice"),
 ]
+
+
+def test_nothing_trained_can_be_claimed_of_a_row_that_is_not(tmp_path: Path) -> None:
+    claims = "[{id: x, kind: ordering, metric: test/top1_acc, better: a, worse: b, margin: 0}]"
+    message = "claims.x: row 'b' is not trained, so nothing can be claimed of its test/top1_acc"
+    _fails(records.contract(tmp_path, claims, UNTRAINED), message)
 
 
 @pytest.mark.parametrize(("head", "message"), HEADS)

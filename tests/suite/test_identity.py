@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import pytest
@@ -153,25 +155,27 @@ def test_what_nothing_else_is() -> None:
 
 @pytest.mark.parametrize("field", RULES["no_op"])
 def test_an_option_that_does_nothing_is_left_out(field: str) -> None:
-    group, name = field.split(".")
-    off = changed(**{f"{group}__{name}": RULES["no_op"][field]})
+    path = field.replace(".", "__")
+    off = changed(**{path: RULES["no_op"][field]})
     absent = copy.deepcopy(off)
-    del absent[group][name]
+    *way, name = field.split(".")
+    del reduce(getitem, way, absent)[name]
     assert run_id(off) == run_id(absent)
     assert field not in identity(off)
-    on = copy.deepcopy(off)
-    on[group][name] = other(RULES["no_op"][field])
+    on = changed(**{path: other(RULES["no_op"][field])})
     assert run_id(on) != run_id(off)
 
 
 @pytest.mark.parametrize("field", RULES["no_op"])
 def test_a_no_op_value_is_that_of_a_file_of_its_group(field: str) -> None:
-    group, name = field.split(".")
+    group, name = field.split(".", 1)
     declared = []
     for path in (CONF / group).glob("*.yaml"):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        declared.append(content.get(group, content) if isinstance(content.get(group), dict) else content)
-    assert any(name in content and content[name] == RULES["no_op"][field] for content in declared)
+        content = content.get(group, content) if isinstance(content.get(group), dict) else content
+        declared.append(dict(leaves(content)))
+    path = name.replace(".", "__")
+    assert any(path in content and content[path] == RULES["no_op"][field] for content in declared)
 
 
 def test_zero_is_not_false_and_none_is_not_zero() -> None:

@@ -11,7 +11,6 @@ from experiments.suite.paths import ROOT
 from experiments.suite.plan import (
     PlannedRun,
     RowPlan,
-    evidence,
     expected_minutes,
     minutes_left,
     plan,
@@ -192,7 +191,7 @@ def test_minutes_left(minutes: list[float | None], jobs: int, expected: float | 
     assert minutes_left(runs, jobs) == expected
 
 
-# Rows and records
+# Rows
 
 
 def test_the_rows_of_a_table() -> None:
@@ -212,30 +211,6 @@ def test_rows_with_extra_overrides_know_their_contract() -> None:
     assert other[0].overrides[-1] == "recipe.lr=0.123"
     harmless = rows_of(load("table3"), "smoke", ["trainer.threads=1", "label=x"])
     assert not any(found.differs for found in harmless)
-
-
-def test_evidence_here_and_published() -> None:
-    here, theirs = record(0), record(0, CONTRACT)
-    keep(here)
-    keep(record(1, status="diverged"))
-    keep(record(2, status="failed"))
-    keep(theirs, published=True)
-    rows = [row(ID, CONTRACT)]
-    assert [found.seed for found in evidence(rows, [0, 1, 2, 3], published=False).records["vanilla"]] == [0, 1]
-    assert evidence(rows, [0, 1], published=True).records == {"vanilla": [theirs]}
-    assert evidence(rows, [0], published=False).records == {"vanilla": [here]}
-
-
-@pytest.mark.parametrize("published", [True, False])
-def test_evidence_names_what_cannot_be_read_and_goes_on(published: bool) -> None:
-    for seed in (0, 1, 2):
-        keep(record(seed), published)
-    path = Run(ID, 1).published_path if published else Run(ID, 1).record_path
-    path.write_text("{", encoding="utf-8")
-    found = evidence([row()], [0, 1, 2], published)
-    assert [each.seed for each in found.records["vanilla"]] == [0, 2]
-    assert len(found.problems) == 1
-    assert str(path) in found.problems[0]
 
 
 def test_without_records_of_its_own_a_run_takes_its_share_of_the_published_one() -> None:

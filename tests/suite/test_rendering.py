@@ -16,8 +16,10 @@ from rich.console import Console
 from experiments.suite import rendering
 from experiments.suite.assemble import assemble
 from experiments.suite.contract import load
+from experiments.suite.evidence import Evidence
 from experiments.suite.paths import ROOT
 from tests.suite.records import row
+from tests.suite.test_costs import made as cost
 
 HOSTILE = "[bold red]x[/] | <b>*y*</b> \x1b[2J `z`\n# $a$ =1+1"
 
@@ -27,7 +29,7 @@ def _data(here: bool = True) -> dict[str, Any]:
     levels = {"vanilla": 84.0, "simple_bypass": 92.0, "complex_bypass": 91.5}
     published = {name: row(name, [level] * 5, 400, generator) for name, level in levels.items()}
     own = {"vanilla": row("vanilla", [84.0]), "simple_bypass": row("simple_bypass", [92.0])} if here else {}
-    return assemble(load("table3"), "proxy", published, own, {})
+    return assemble(load("table3"), "proxy", Evidence(published), Evidence(own), {})
 
 
 def _hostile() -> dict[str, Any]:
@@ -115,6 +117,26 @@ def test_csv_is_long() -> None:
     found = [line for line in lines if (line["row"], line["column"]) == ("vanilla", "test/top1_acc")]
     assert [line["source"] for line in found] == ["paper", "published", "here"]
     assert (found[0]["mean"], found[0]["low"], found[1]["n"], found[2]["mean"]) == ("57.5", "", "5", "84.0")
+
+
+def test_a_table_without_training_with_what_others_print() -> None:
+    data = assemble(load("table1"), "proxy", Evidence(), Evidence({}, {"squeezenet": cost()}), {})
+    page = rendering.markdown(data)
+    assert "All numbers are computed, nothing is trained." in page and "Budget" not in page and "over seeds" not in page
+    assert "| **SqueezeNet 1.0** | paper | 4.8 | – | – |" in page
+    assert "|  | torchvision | 4.778 | 819 | 1.248424 |" in page and "|  | this machine | 4.76 | 832.7 | 1.25 |" in page
+    shown = [line.split() for line in _terminal(data).splitlines()]
+    assert ["torchvision", "4.778", "819", "1.248424"] in shown and [
+        "this",
+        "machine",
+        "4.76",
+        "832.7",
+        "1.25",
+    ] in shown
+    lines = list(csv.DictReader(io.StringIO(rendering.csv(data))))
+    assert [line["mean"] for line in lines if line["source"] == "torchvision" and line["row"] == "squeezenet"] == [
+        "4.778", "819.0", "1.248424",
+    ]  # fmt: skip
 
 
 def test_files_are_equal_each_time_and_from_the_json_alone(tmp_path: Path) -> None:

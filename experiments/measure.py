@@ -1,0 +1,132 @@
+"""How fast the nets of a table are on this machine: fills its timed columns. `make table11` does it after its runs.
+
+python -m experiments.measure table=table11 budget=proxy rounds=12
+
+Every net at its paper's input, in evaluation mode, eager, on one thread. All rows are measured in this one process, in
+rounds: once each, then all again, so that what disturbs the machine disturbs all. Needs an idle machine; says so where
+it is not. Budget smoke takes two short rounds, which are never judged.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from experiments.benchmarks.rounds import interleaved
+from experiments.suite import cli, contract, imports, provenance
+from experiments.suite.contract import DEFAULT_BUDGET
+from experiments.suite.costs import of_paper
+from experiments.suite.load import BUSY, Meter
+from experiments.suite.paths import shown
+from experiments.suite.progress import duration, print_line
+from experiments.suite.regenerate import Request
+from experiments.suite.rounds import MIN_ROUNDS
+from experiments.suite.timings import SMOKE, Timing, net_of
+from experiments.suite.verb import parse
+from lightning_modules.errors import UserError
+
+OWN = {"table": None, "budget": DEFAULT_BUDGET, "rounds": 0}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """``seconds``: of one sample; a single batch may take longer."""
+
+    rounds: int
+    seconds: float
+
+
+USUAL, SHORT = Effort(12, 0.2), Effort(2, 0.02)
+
+
+def main(arguments: list[str]) -> int:
+    own, extra = parse(arguments, OWN, passes_on=True)
+    request = Request.of(own["table"], own["budget"], (), extra)
+    path = request.timing_path()
+    if path is None:
+        timed = ", ".join(name for name in contract.names() if contract.load(name).timed)
+        raise UserError(f"table={request.table.name}: has no timed column; {timed} has")
+    effort = SHORT if request.budget == SMOKE else USUAL
+    found = measure(request, Effort(own["rounds"] or effort.rounds, effort.seconds))
+    found.write(path)
+    print_line(f"written to {shown(path)}")
+    return 0
+
+
+def measure(request: Request, effort: Effort) -> Timing:
+    """Every implemented row and every timed column of the table, all in the same rounds."""
+    from lightning_modules import nets  # imports torch, which takes seconds
+
+    archs = {row: of_paper(arch) for row, arch in request.archs.items()}
+    print_line(f"speed of {len(archs)} nets, {effort.rounds} rounds")
+    if effort.rounds < MIN_ROUNDS and request.budget != SMOKE:
+        print_line(f"warning: a claim needs {MIN_ROUNDS} rounds")
+    sides = _sides(request, effort.seconds)
+    meter, began = Meter(), datetime.now(UTC)
+    samples = interleaved(sides, effort.rounds, _progress(effort.rounds))
+    others = meter.others()
+    if others is not None and others > BUSY:
+        print_line(f"warning: other processes kept {others:.1f} cores busy meanwhile; measure again on an idle machine")
+    columns = [column.name for column in request.table.timed]
+    return Timing(
+        samples={row: {name: _rounded(samples[f"{row} {name}"]) for name in columns} for row in archs},
+        nets={row: net_of(arch) for row, arch in archs.items()},
+        code={row: _code(nets.classes()[arch["net"]]) for row, arch in archs.items()},
+        provenance=_provenance(began, others),
+    )
+
+
+def _sides(request: Request, seconds: float) -> dict[str, Callable[[], float]]:
+    """A sampler for each row and column."""
+    from lightning_modules import speed
+
+    speed.prepare()
+    found = {}
+    for row, arch in request.archs.items():
+        arch = of_paper(arch)
+        net = speed.build(arch)
+        for column in request.table.timed:
+            assert column.batch is not None  # that is what makes it timed
+            found[f"{row} {column.name}"] = speed.timer(net, arch, column.batch, seconds)
+    return found
+
+
+def _progress(rounds: int) -> Callable[[str], None]:
+    """A line a round, with the time left."""
+    began, done = datetime.now(UTC), 0
+
+    def say(_: str) -> None:
+        nonlocal done
+        done += 1
+        taken = (datetime.now(UTC) - began).total_seconds()
+        left = f", {duration(math.ceil(taken / done * (rounds - done)))} left" if done < rounds else ""
+        print_line(f"  round {done} of {rounds}{left}")
+
+    return say
+
+
+def _rounded(values: list[float]) -> list[float]:
+    """To six digits, of which few mean anything."""
+    return [float(f"{value:.6g}") for value in values]
+
+
+def _code(net: str) -> dict[str, str]:
+    return imports.code_of(["lightning_modules.speed", f"lightning_modules.nets.{net}"])
+
+
+def _provenance(began: datetime, others: float | None) -> dict[str, Any]:
+    from lightning_modules import speed
+
+    return {
+        "packages": provenance.packages(),
+        "machine": provenance.machine(),
+        "threads": speed.THREADS,
+        **provenance.commit(),
+        "at": began.isoformat(timespec="seconds"),
+        "others": None if others is None else round(others, 2),
+    }
+
+
+if __name__ == "__main__":
+    cli.call(main)

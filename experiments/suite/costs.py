@@ -1,0 +1,122 @@
+"""What an architecture costs at its paper's scale: exact, the same on every machine, and known without a run.
+
+    results/local/costs/<arch>-<10 hex>.json        counted on this machine
+    results/published/costs/<arch>-<10 hex>.json    committed
+
+The digits are those of the architecture's configuration. The file also says of which code it is: when that has changed,
+the cost is stale, and is counted anew the next time a table asks for it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.suite import fingerprint
+from experiments.suite.compose import compose
+from experiments.suite.contract import DEFAULT_BUDGET, Table
+from experiments.suite.files import read_json, write_json
+from experiments.suite.identity import identity
+from experiments.suite.paths import local, published, shown
+from experiments.suite.record import Record
+from lightning_modules.errors import CorruptFileError, UserError
+
+LAYOUT = {"arch": dict, "cost": dict, "code": dict, "packages": dict}
+COUNTS = ("params", "macs")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``arch``: what was counted; ``cost``: {"input", "params", "macs"} at the paper's input with 1000 classes."""
+
+    arch: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    code: Mapping[str, str]
+    packages: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return name_of(self.arch)
+
+    @property
+    def stale(self) -> str:
+        """Why it may no longer be what the code would count; empty where it is."""
+        changed = fingerprint.changed(self.code)
+        return f"stale: {', '.join(changed)} changed" if changed else ""
+
+    def as_record(self) -> Record:
+        """As a run that has come to nothing but its cost, for who asks records."""
+        result = {"status": "done", "metrics": {}, "curves": [], "per_example": {}}
+        return Record(result, {"paper": dict(self.cost)}, {}, {"run_id": self.name, "seed": 0})
+
+    def write(self, public: bool = False) -> None:
+        write_json(path_of(self.name, public), asdict(self))
+
+
+def of_paper(arch: Mapping[str, Any]) -> dict[str, Any]:
+    """The architecture as its paper has it, whatever stem it is trained with."""
+    return {**arch, "stem": "paper"} if "stem" in arch else dict(arch)
+
+
+def name_of(arch: Mapping[str, Any]) -> str:
+    """``<arch>-<10 hex digits>``. Options that change nothing, and the layout in memory, are no part of it."""
+    kept = {key: value for key, value in of_paper(arch).items() if key != "memory_format"}
+    canonical = json.dumps(identity({"arch": kept}), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"{arch['name'].replace('-', '_')}-{hashlib.sha256(canonical.encode()).hexdigest()[:10]}"
+
+
+def path_of(name: str, public: bool) -> Path:
+    return (published() if public else local()) / "costs" / f"{name}.json"
+
+
+def read(name: str, public: bool) -> Cost | None:
+    """None where there is none. Raises CorruptFileError, naming the file, when it is not the cost of that name."""
+    path = path_of(name, public)
+    try:
+        value = read_json(path)
+    except FileNotFoundError:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), kind) for key, kind in LAYOUT.items()):
+        raise CorruptFileError(f"{shown(path)} is not the cost of a net")
+    found = Cost(**{key: value[key] for key in LAYOUT})
+    if not all(type(found.cost.get(key)) is int and found.cost[key] > 0 for key in COUNTS):
+        raise CorruptFileError(f"{shown(path)} is not the cost of a net: no {' and '.join(COUNTS)}")
+    try:
+        itself = found.name == name
+    except (KeyError, TypeError, ValueError, AttributeError):
+        itself = False
+    if not itself:
+        raise CorruptFileError(f"{shown(path)} is the cost of another net")
+    return found
+
+
+def archs(table: Table, extra: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """By row, the architecture of every implemented row. Raises UserError where a configuration is wrong."""
+    found = {}
+    for row in table.rows:
+        if row.implemented:
+            contract = (f"experiment={table.name}/{row.name}", f"budget={DEFAULT_BUDGET}")
+            try:
+                found[row.name] = compose(contract)["arch"]
+            except UserError as error:
+                raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
+            if extra:
+                found[row.name] = compose((*contract, *extra))["arch"]
+    return found
+
+
+def known(archs: Mapping[str, Mapping[str, Any]], public: bool) -> tuple[dict[str, Cost], list[str]]:
+    """By row, what is known of these nets; and a line for each file that cannot be read."""
+    found: dict[str, Cost] = {}
+    problems = []
+    for row, arch in archs.items():
+        try:
+            cost = read(name_of(arch), public)
+        except CorruptFileError as error:
+            problems.append(str(error))
+            continue
+        if cost is not None:
+            found[row] = cost
+    return found, problems

@@ -1,0 +1,125 @@
+"""How fast the nets of a table are on a machine: one file a table, measured in one go.
+
+    results/local/timings/<table>.json         this machine's
+    results/published/timings/<table>.json     committed
+
+Each round takes one sample of every row and column, so that what disturbs the machine disturbs all rows alike, and rows
+are compared round by round. Nets of other configurations than the contract's, and the few rounds of budget smoke, have
+files of their own.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.suite import fingerprint
+from experiments.suite.costs import name_of
+from experiments.suite.files import read_json, write_json
+from experiments.suite.paths import local, published, shown
+from lightning_modules.errors import CorruptFileError
+
+SMOKE = "smoke"
+LAYOUT = {"samples": dict, "nets": dict, "code": dict, "provenance": dict}
+Archs = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """``samples``: images per second, {row: {column: one a round}}; ``nets`` and ``code``: of what, by row.
+
+    ``provenance``: packages, machine, threads, commit, when, how busy others were (``others``, in cores).
+    """
+
+    samples: Mapping[str, Mapping[str, Sequence[float]]]
+    nets: Mapping[str, str]
+    code: Mapping[str, Mapping[str, str]]
+    provenance: Mapping[str, Any]
+
+    def of(self, archs: Archs) -> "Timing":
+        """What it says of these nets: a row that has another net since is left out."""
+        kept = [row for row in self.samples if row in archs and self.nets[row] == net_of(archs[row])]
+        return Timing(
+            samples={row: self.samples[row] for row in kept},
+            nets={row: self.nets[row] for row in kept},
+            code={row: self.code[row] for row in kept},
+            provenance=self.provenance,
+        )
+
+    def values(self, row: str, column: str) -> list[float]:
+        return list(self.samples.get(row, {}).get(column, ()))
+
+    def stale(self, row: str) -> str:
+        """Why a row may no longer be as fast; empty where nothing has changed."""
+        changed = fingerprint.changed(self.code.get(row, {}))
+        return f"speed is stale: {', '.join(changed)} changed" if changed else ""
+
+    @property
+    def rounds(self) -> int:
+        return max((len(values) for row in self.samples.values() for values in row.values()), default=0)
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+
+def net_of(arch: Mapping[str, Any]) -> str:
+    """What was measured, in a word: unlike for cost, its layout in memory matters."""
+    return f"{name_of(arch)}-{arch['memory_format']}"
+
+
+def path_of(table: str, budget: str, archs: Archs, contract: Archs, public: bool = False) -> Path:
+    """``archs`` are the nets that are asked for, ``contract`` those of the table's contract."""
+    parts = [table] + [SMOKE] * (budget == SMOKE and not public)
+    if (nets := _nets(archs)) != _nets(contract) and not public:
+        parts.append(hashlib.sha256(nets.encode()).hexdigest()[:10])
+    return (published() if public else local()) / "timings" / f"{'-'.join(parts)}.json"
+
+
+def _nets(archs: Archs) -> str:
+    return " ".join(f"{row}={net_of(arch)}" for row, arch in sorted(archs.items()))
+
+
+def read(path: Path) -> Timing | None:
+    """None where there is none. Raises CorruptFileError, naming the file, when it does not hold timings."""
+    try:
+        value = read_json(path)
+    except FileNotFoundError:
+        return None
+    problem = _problem(value)
+    if problem:
+        raise CorruptFileError(f"{shown(path)} does not hold the timings of a table: {problem}")
+    return Timing(**{key: value[key] for key in LAYOUT})
+
+
+def known(archs: Archs, path: Path | None) -> tuple[Timing | None, list[str]]:
+    """What the file says of these nets; and a line where it cannot be read. ``path`` None: the table times nothing."""
+    try:
+        found = read(path) if path else None
+    except CorruptFileError as error:
+        return None, [str(error)]
+    return found.of(archs) if found else None, []
+
+
+def _problem(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "not an object"
+    for key, kind in LAYOUT.items():
+        if not isinstance(value.get(key), kind):
+            return f"no {key}"
+    rounds = set()
+    for row, columns in value["samples"].items():
+        if not isinstance(columns, dict) or not isinstance(value["nets"].get(row), str):
+            return f"no net or no samples of {row}"
+        if not isinstance(value["code"].get(row), dict):
+            return f"no code of {row}"
+        for column, samples in columns.items():
+            if not isinstance(samples, list) or not all(map(_is_speed, samples)):
+                return f"{row}, {column}: not a list of speeds"
+            rounds.add(len(samples))
+    return None if len(rounds) == 1 and 0 not in rounds else "its rows have different numbers of rounds"
+
+
+def _is_speed(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0

@@ -1,0 +1,86 @@
+"""`experiments.measure` and the tables that print what it finds, whole, at budget smoke and with two nets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import measure, plan, publish, render, verify
+from experiments.suite import contract, timings
+from tests.flows.commands import table as rendered
+from tests.flows.faults import Here, in_a_line
+
+B1, B8 = "images_s_b1", "images_s_b8"
+
+
+@pytest.fixture
+def two_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """table11 with two of its rows, of which none is trained; returns the results folder."""
+    whole = contract.load("table11")
+    names = ("shufflenet_v2_1_5x", "shufflenet_v1_1_5x")
+    rows = tuple(row for row in whole.rows if row.name in names)
+    claims = tuple(claim for claim in whole.claims if set(claim.rows) <= set(names))
+    small = contract.Table(**{**vars(whole), "rows": rows, "claims": claims, "seeds": ()})
+    load = contract.load
+    monkeypatch.setattr(contract, "names", lambda *conf: ["table11"])
+    monkeypatch.setattr(contract, "load", lambda name, *conf: small if name == "table11" else load(name, *conf))
+    monkeypatch.setattr("lightning_modules.speed.prepare", lambda: None)  # a test's process goes on afterwards
+    return tmp_path / "results"
+
+
+def test_measure_print_publish_verify(two_nets: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "the speed of 2 of 2 nets to measure" in here(two_nets, plan, "table=table11").out
+    answer = here(two_nets, measure, "table=table11", "budget=smoke")
+    assert answer.code == 0 and "speed of 2 nets, 2 rounds" in answer.out and "round 2 of 2" in answer.out
+    smoke = two_nets / "local" / "timings" / "table11-smoke.json"
+    found = json.loads(smoke.read_text(encoding="utf-8"))
+    assert all(len(found["samples"][row][column]) == 2 for row in found["samples"] for column in (B1, B8))
+    assert {"packages", "machine", "threads", "commit", "dirty", "at", "others"} == set(found["provenance"])
+    code = found["code"]["shufflenet_v2_1_5x"]
+    assert {"lightning_modules/speed.py", "lightning_modules/nets/shufflenet_v2.py"} <= set(code)
+    assert "lightning_modules/nets/mobilenet_v2.py" not in code
+
+    monkeypatch.setattr(measure, "USUAL", measure.Effort(10, 0.001))
+    assert here(two_nets, measure, "table=table11").code == 0
+    assert "to measure" not in here(two_nets, plan, "table=table11").out
+    assert here(two_nets, render).code == 0
+    data = rendered(two_nets, "table11")
+    cell = data["rows"][0]["cells"][B8]
+    assert cell["here"]["rounds"] == 10 and 0 < cell["here"]["low"] <= cell["here"]["mean"] <= cell["here"]["high"]
+    assert [claim["here"]["reason"] for claim in data["claims"]] == ["median of 10 rounds"] * 2
+
+    assert "0 runs added, the speed; " in here(two_nets, publish, "table=table11").out
+    assert "0 runs added; " in here(two_nets, publish, "table=table11").out
+    assert here(two_nets, verify).code == 0
+    path = two_nets / "published" / "timings" / "table11.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"threads": 1', '"threads": 2'), encoding="utf-8")
+    assert here(two_nets, verify).code == 1
+
+
+def test_a_damaged_file_is_named_and_counts_as_missing(two_nets: Path, here: Here) -> None:
+    path = two_nets / "local" / "timings" / "table11.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("[]", encoding="utf-8")
+    answer = here(two_nets, render)
+    assert answer.code == 0
+    assert f"warning: {path} does not hold the timings of a table: not an object" in answer.out
+    assert "the speed of 2 of 2 nets to measure" in here(two_nets, plan, "table=table11").out
+
+
+def test_mistakes(two_nets: Path, here: Here) -> None:
+    assert "say which" in in_a_line(here(two_nets, measure))
+    assert "arch.scale" in in_a_line(here(two_nets, measure, "table=table11", "budget=smoke", "arch.scale=0"))
+    assert not (two_nets / "local" / "timings").exists()
+
+
+def test_a_table_without_a_timed_column(tmp_path: Path, here: Here) -> None:
+    line = in_a_line(here(tmp_path, measure, "table=table3"))
+    assert line == "error: table=table3: has no timed column; table11 has"
+
+
+def test_other_nets_have_other_files(two_nets: Path, here: Here) -> None:
+    assert here(two_nets, measure, "table=table11", "budget=smoke", "arch.scale=0.5").code == 0
+    (path,) = (two_nets / "local" / "timings").iterdir()
+    assert path.name.startswith("table11-smoke-")
+    found = timings.read(path)
+    assert found is not None and found.rounds == 2

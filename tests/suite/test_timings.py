@@ -1,0 +1,88 @@
+"""The speed of a table's nets, in a file."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.suite import fingerprint, timings
+from experiments.suite.paths import ROOT
+from experiments.suite.timings import Timing, known, net_of, path_of, read
+from lightning_modules.errors import CorruptFileError
+from tests.suite.test_costs import ARCH, SOURCE
+
+B1, B8 = "images_s_b1", "images_s_b8"
+OTHER = {**ARCH, "bypass": "simple"}
+ARCHS = {"a": ARCH, "b": OTHER}
+
+
+def made(speeds: dict[str, list[float]], column: str = B1, **code: str) -> Timing:
+    """Of rows of ``ARCHS``, or of other rows with the net of a."""
+    digest = {SOURCE: fingerprint.of_file(ROOT / SOURCE), **code}
+    return Timing(
+        samples={row: {column: values} for row, values in speeds.items()},
+        nets={row: net_of(ARCHS.get(row, ARCH)) for row in speeds},
+        code=dict.fromkeys(speeds, digest),
+        provenance={"machine": {"cpu": "A processor", "cores": 2}, "threads": 1, "others": 0.0},
+    )
+
+
+def test_it_is_written_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "timings" / "made.json"
+    assert read(path) is None and known(ARCHS, None) == (None, [])
+    timing = made({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    timing.write(path)
+    assert read(path) == timing == known(ARCHS, path)[0]
+    assert (timing.values("b", B1), timing.values("b", B8), timing.values("c", B1)) == ([3.0, 4.0], [], [])
+    assert timing.rounds == 2
+
+
+def test_a_row_that_has_another_net_since_is_left_out() -> None:
+    timing = made({"a": [1.0], "b": [2.0], "gone": [3.0]})
+    assert list(timing.of(ARCHS).samples) == ["a", "b"]
+    assert list(timing.of({**ARCHS, "b": {**OTHER, "memory_format": "contiguous"}}).samples) == ["a"]
+    assert timing.of({}).rounds == 0
+
+
+def test_stale_names_the_file_that_changed() -> None:
+    assert made({"a": [1.0]}).stale("a") == made({"a": [1.0]}).stale("b") == ""
+    assert made({"a": [1.0]}, **{SOURCE: "0" * 12}).stale("a") == f"speed is stale: {SOURCE} changed"
+
+
+def test_each_kind_of_measurement_has_a_file_of_its_own() -> None:
+    contract, other = ARCHS, {**ARCHS, "b": {**OTHER, "squeeze_ratio": 0.5}}
+    usual = path_of("table11", "proxy", contract, contract)
+    assert usual.name == "table11.json" and usual.parent.parent.name == "local"
+    assert path_of("table11", "paper", contract, contract) == usual
+    assert path_of("table11", "smoke", contract, contract).name == "table11-smoke.json"
+    names = {path_of("table11", budget, other, contract).name for budget in ("proxy", "smoke")}
+    assert len(names | {usual.name, "table11-smoke.json"}) == 4
+    public = path_of("table11", "smoke", other, contract, public=True)
+    assert public.name == "table11.json" and public.parent.parent.name == "published"
+
+
+DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no samples": lambda value: value.pop("samples"),
+    "no net": lambda value: value["nets"].pop("a"),
+    "no code": lambda value: value["code"].update(a="0123"),
+    "no list": lambda value: value["samples"]["a"].update({B1: 3.0}),
+    "no speed": lambda value: value["samples"]["a"][B1].append(0.0),
+    "text": lambda value: value["samples"]["a"][B1].append("fast"),
+    "rounds missing": lambda value: value["samples"]["a"][B1].pop(),
+    "nothing": lambda value: value["samples"].clear(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.json"
+    made({"a": [1.0, 2.0], "b": [3.0, 4.0]}).write(path)
+    value = json.loads(path.read_text(encoding="utf-8"))
+    DAMAGES[damage](value)
+    path.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match=r"made\.json does not hold the timings of a table"):
+        read(path)
+    timing, problems = known(ARCHS, path)
+    assert timing is None and len(problems) == 1 and timings.read(tmp_path / "none.json") is None

@@ -1,0 +1,49 @@
+"""How the speed of a net is measured."""
+
+import time
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_modules import speed
+from tests.test_paper_cost import arch
+
+
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_the_net_is_ready_for_use_in_its_memory_format(memory_format: str) -> None:
+    net = speed.build(arch("squeezenet", memory_format=memory_format))
+    weight = next(parameter for parameter in net.parameters() if parameter.ndim == 4)
+    assert not net.training
+    assert weight.is_contiguous(memory_format=torch.channels_last) == (memory_format == "channels_last")
+
+
+class Counted(nn.Module):
+    """Takes ``seconds`` a batch and remembers what it was given."""
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self.seconds = seconds
+        self.seen: list[tuple[tuple[int, ...], bool]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append((tuple(x.shape), torch.is_grad_enabled()))
+        time.sleep(self.seconds)
+        return x
+
+
+def test_images_per_second_of_batches_of_the_paper_s_input() -> None:
+    net = Counted(0.005)
+    sample = speed.timer(net, arch("squeezenet"), batch=8, seconds=0.05)
+    assert net.seen == [((8, 3, 227, 227), False)] * 2
+    found = sample()
+    batches = len(net.seen) - 2
+    assert 2 <= batches <= 10
+    assert found == pytest.approx(8 / 0.005, rel=0.5) and found <= 8 / 0.005
+
+
+def test_a_batch_that_takes_longer_is_measured_once() -> None:
+    net = Counted(0.02)
+    sample = speed.timer(net, arch("squeezenet"), batch=1, seconds=0.001)
+    sample()
+    assert len(net.seen) == 3
