@@ -52,7 +52,22 @@ def test_package_init_files_hold_no_logic_that_a_fingerprint_would_miss() -> Non
 
 
 @pytest.mark.parametrize(
-    "verb", ["table", "plan", "render", "verify", "publish", "catalogue", "sync", "browse", "doctor", "hours"]
+    "verb",
+    [
+        "table",
+        "plan",
+        "render",
+        "verify",
+        "publish",
+        "catalogue",
+        "sync",
+        "browse",
+        "doctor",
+        "hours",
+        "measure",
+        "rehearse",
+        "counting",
+    ],
 )
 def test_a_verb_that_reads_records_starts_without_torch(verb: str) -> None:
     code = f"import sys, experiments.{verb}; sys.exit(bool({{'torch', 'wandb', 'hydra'}} & set(sys.modules)))"

@@ -212,7 +212,9 @@ def test_a_record_that_names_another_place_is_neither_read_nor_copied_there(
     assert [path for path in tmp_path.rglob("*") if "results" not in path.parts] == outside
     assert {path: path.read_bytes() for path in records} == records
     found = {path for path in (tmp_path / "results").rglob("*.json") if path not in records}
-    assert {path.name for path in found if "composed" not in path.parts} == {f"{table}.json" for table in contract.names()}
+    assert {path.name for path in found if "composed" not in path.parts} == {
+        f"{table}.json" for table in contract.names()
+    }
     for folder in ("local", "published"):
         table = json.loads((tmp_path / "results" / folder / "tables" / "table3.json").read_text(encoding="utf-8"))
         for row in table["rows"]:

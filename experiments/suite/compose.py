@@ -1,14 +1,15 @@
 """Resolved configurations from conf/ and command-line overrides, through Hydra.
 
-A composed configuration is kept in results/local/cache, named by the content of conf/ and the overrides, so that
-planning a finished table neither imports Hydra nor composes anything. It is written there by ``remember``, once a
-command has come to a good end: one that ends with a user's mistake writes nothing.
+A composed configuration is kept in .cache/composed/<digest of conf/>, named by the overrides, so that planning a
+finished table neither imports Hydra nor composes anything. It is written there by ``remember``, once a command has come
+to a good end: one that ends with a user's mistake writes nothing.
 """
 
 import copy
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -20,7 +21,7 @@ import yaml
 from experiments.suite.fields import check_fields, check_nothing_is_evaluated
 from experiments.suite.files import read_json, write_json
 from experiments.suite.overrides import READ_BY_THE_SUITE, check_override, hint, options
-from experiments.suite.paths import CONF, local, shown
+from experiments.suite.paths import COMPOSED, CONF, shown
 from experiments.suite.values import check_values
 from lightning_modules.data import listing
 from lightning_modules.errors import CorruptFileError, UserError
@@ -33,8 +34,8 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: an unknown group, option or field, or a value of the wrong type or out of range.
     """
-    key = hashlib.sha256(json.dumps([_conf_digest(), list(overrides)]).encode()).hexdigest()[:32]
-    path = local() / "cache" / "composed" / f"{key}.json"
+    key = hashlib.sha256(json.dumps(list(overrides)).encode()).hexdigest()[:32]
+    path = COMPOSED / _conf_digest() / f"{key}.json"
     config = _composed.get(path) or _kept(path)
     if config is None:
         config = _composed[path] = _compose(overrides)
@@ -52,7 +53,10 @@ def _kept(path: Path) -> dict[str, Any] | None:
 
 
 def remember() -> None:
-    """Keeps what was composed for the next command."""
+    """Keeps what was composed for the next command, and forgets what was composed of another conf/."""
+    if _composed:
+        for old in (folder for folder in COMPOSED.glob("*") if folder.name != _conf_digest()):
+            shutil.rmtree(old, ignore_errors=True)
     for path, config in _composed.items():
         with suppress(OSError):  # a read-only results folder only costs time here
             write_json(path, config, indent=None)
@@ -159,4 +163,4 @@ def _conf_digest() -> str:
     for source in ("compose.py", "fields.py", "overrides.py", "values.py"):
         digest.update(Path(__file__).with_name(source).read_bytes())
     digest.update((Path(__file__).resolve().parents[2] / "lightning_modules" / "recipe.py").read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]

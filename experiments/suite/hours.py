@@ -1,10 +1,11 @@
 """How long a row trains on GPUs, estimated from its multiply-adds, where no record tells. What it assumes stands here."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.suite import contract, record
+from experiments.suite import contract, costs, record
 from experiments.suite.compose import compose
 from experiments.suite.paths import published
 from experiments.suite.plan import RowPlan, rows_of
@@ -66,7 +67,7 @@ def work_of(config: Mapping[str, Any]) -> Work | None:
 
 
 def macs_of(arch: Mapping[str, Any]) -> int | None:
-    """Multiply-adds of this architecture at the paper's scale, from a published record of it; None without one."""
+    """Multiply-adds of this architecture at the paper's scale, as published: by a record of it, or counted alone."""
     for folder in sorted((published() / "records").glob(f"{arch['name']}-*")):
         for path in sorted(folder.glob("*.json"))[:1]:
             try:
@@ -75,6 +76,9 @@ def macs_of(arch: Mapping[str, Any]) -> int | None:
                 continue
             if all(arch.get(name) == value for name, value in found.config["arch"].items() if name != "stem"):
                 return found.cost["paper"]["macs"]
+    with suppress(CorruptFileError):
+        if counted := costs.read(costs.name_of(arch), public=True):
+            return counted.cost["macs"]
     return None
 
 

@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 RESULTS = "COMPACT_NETS_RESULTS"
 DATA_CACHE = ROOT / "data"  # what was downloaded
+COMPOSED = ROOT / ".cache" / "composed"  # configurations, whatever results folder they are for
 
 
 def results() -> Path:

@@ -1,36 +1,15 @@
 """Commands in this process, and a table that is done."""
 
-import copy
-from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from experiments.suite import compose, contract
+from experiments.suite import contract
 from experiments.suite.files import write_json
 from experiments.suite.plan import rows_of
 from experiments.suite.store import Run
 from tests.flows.faults import Here
 from tests.suite.records import made
-
-_compose = compose._compose
-
-
-@cache
-def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
-    return _compose(overrides)
-
-
-@pytest.fixture(autouse=True)
-def _compose_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a results folder of its own, without composed configurations; all rows of all tables take long."""
-
-    def composed(overrides: Sequence[str]) -> dict[str, Any]:
-        return copy.deepcopy(_composed(tuple(overrides)))
-
-    monkeypatch.setattr(compose, "_compose", composed)
 
 
 @pytest.fixture

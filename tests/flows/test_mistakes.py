@@ -89,8 +89,7 @@ NETS = {
     "run arch.bypass=double": "arch.bypass=double: choose one of none, simple, complex",
     "run arch.stem=large": "arch.stem=large: choose one of paper, small",
     "run arch=shufflenet_v1 arch.groups=5": "arch.groups=5: choose one of 1, 2, 3, 4, 8",
-    "run arch=shufflenet_v1 arch.scale=0.33":
-        "arch.scale=0.33: stage2 would have 79.2 channels, no multiple of arch.groups=3; the paper's scales are ...",
+    "run arch=shufflenet_v1 arch.scale=0.33": "arch.scale=0.33: stage2 would have 79.2 channels, no multiple of arch.groups=3; the paper's scales are ...",
     "run arch=shufflenet_v2 arch.scale=0.75": "arch.scale=0.75: choose one of 0.5, 1.0, 1.5, 2.0",
     "run arch=mobilenet_v2 arch.width=0": "arch.width=0.0: must be a number above 0",
     "run arch=mobilenet_v1 arch.convolution=dense": "arch.convolution=dense: choose one of separable, full",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments.suite import compose as module
-from experiments.suite import fields, overrides, paths
+from experiments.suite import fields, overrides
 from experiments.suite.compose import compose, remember
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF
@@ -146,20 +146,28 @@ def test_the_same_number_is_the_same_run(pair: tuple[list[str], list[str]]) -> N
 # The cache
 
 
-def cached() -> list[Path]:
-    return sorted((paths.local() / "cache" / "composed").glob("*.json"))
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setattr(module, "COMPOSED", tmp_path / "composed")
+    module._composed.clear()
+    return tmp_path / "composed"
+
+
+def cached(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*.json"))
 
 
 def refuse(overrides: Any) -> dict[str, Any]:
     raise AssertionError(f"composed again: {overrides}")
 
 
-def test_the_second_time_nothing_is_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_time_nothing_is_composed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = ["experiment=table3/simple_bypass", "arch.version=1.1", "recipe.lr=1", "seed=4"]
     first = compose(overrides)
-    assert cached() == []  # a mistake found later must leave nothing
+    assert cached(folder) == []  # a mistake found later must leave nothing
     remember()
-    assert len(cached()) == 1
+    assert len(cached(folder)) == 1
     monkeypatch.setattr(module, "_compose", refuse)
     began = time.monotonic()
     second = compose(overrides)
@@ -176,29 +184,39 @@ def test_what_is_kept_is_not_shared() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"arch": {"na', b"\xff\xfe", b"null", b"[]"])
-def test_a_damaged_cache_file_is_ignored(content: bytes) -> None:
+def test_a_damaged_cache_file_is_ignored(folder: Path, content: bytes) -> None:
     first = compose(["seed=7"])
     remember()
-    (path,) = cached()
+    (path,) = cached(folder)
     path.write_bytes(content)
     assert compose(["seed=7"]) == first
     remember()
-    assert cached() == [path]
+    assert cached(folder) == [path]
     assert path.read_bytes() != content  # and repaired
 
 
-def test_a_mistake_is_not_kept() -> None:
+def test_a_mistake_is_not_kept(folder: Path) -> None:
     with pytest.raises(UserError):
         compose(["recipe.lr=-1"])
     remember()
-    assert cached() == []
+    assert cached(folder) == []
 
 
 def test_without_a_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("", encoding="ascii")
-    monkeypatch.setenv("COMPACT_NETS_RESULTS", str(tmp_path / "file" / "results"))
+    monkeypatch.setattr(module, "COMPOSED", tmp_path / "file" / "composed")
     assert compose([])["seed"] == 0
     remember()
+
+
+def test_what_was_composed_of_another_conf_is_forgotten(folder: Path) -> None:
+    (folder / "0123").mkdir(parents=True)
+    (folder / "0123" / "old.json").write_text("{}", encoding="ascii")
+    remember()
+    assert len(cached(folder)) == 1  # nothing was composed since
+    compose(["seed=8"])
+    remember()
+    assert [path.parent.name for path in cached(folder)] == [module._conf_digest()]
 
 
 # What is in a folder of images

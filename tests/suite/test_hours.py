@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments.plan import main as plan
-from experiments.suite import hours
+from experiments.suite import costs, hours
 from experiments.suite.compose import compose
 from experiments.suite.hours import DECODED_PER_S, SUSTAINED_FLOPS, Work, estimate, hours_of, macs_of, markdown, work_of
 from experiments.suite.paths import ROOT
@@ -23,7 +23,8 @@ WORK = Work(macs=SLOW, epochs=2, trained=720_000, evaluated=108_000)
 @pytest.fixture(autouse=True)
 def _published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The project's own published records."""
-    monkeypatch.setattr(hours, "published", lambda: ROOT / "results" / "published")
+    for module in (hours, costs):
+        monkeypatch.setattr(module, "published", lambda: ROOT / "results" / "published")
 
 
 def config(*overrides: str) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def test_the_work_of_a_row() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["budget.train_images=16", "data.size=64", "arch.squeeze_ratio=0.5", "data=fashion_mnist"]
+    "changed", ["budget.train_images=16", "data.size=64", "arch.squeeze_ratio=0.6", "data=fashion_mnist"]
 )
 def test_other_work_is_not_guessed(changed: str) -> None:
     assert work_of(config(changed)) is None
@@ -71,8 +72,13 @@ def test_multiply_adds_are_those_of_the_published_record_of_the_net(bypass: str,
     assert macs_of(config(f"arch.bypass={bypass}")["arch"]) == macs
 
 
+def test_a_net_that_was_only_counted_is_known_too() -> None:
+    assert macs_of(compose(("experiment=table1/vgg_16", "budget=paper"))["arch"]) == 15_470_264_320
+
+
 def test_no_record_or_one_that_cannot_be_read_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hours, "published", lambda: tmp_path)
+    for module in (hours, costs):
+        monkeypatch.setattr(module, "published", lambda: tmp_path)
     assert macs_of(config()["arch"]) is None
     (tmp_path / "records" / "squeezenet-x").mkdir(parents=True)
     (tmp_path / "records" / "squeezenet-x" / "0.json").write_text("{", encoding="utf-8")
