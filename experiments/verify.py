@@ -7,11 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.suite import cli, contract, rendering
+from experiments.suite import cli, contract
 from experiments.suite.paths import published, shown
 from experiments.suite.plan import staleness
 from experiments.suite.progress import print_line
-from experiments.suite.regenerate import published_request, render
+from experiments.suite.regenerate import published_request, render, write
 from experiments.suite.verb import parse
 
 SUFFIXES = ("md", "csv", "json")
@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
 def _differences(name: str) -> list[str]:
     data, problems = render(published_request(name), here=False)
     with tempfile.TemporaryDirectory() as fresh:
-        rendering.write(data, Path(fresh))
-        for suffix in SUFFIXES:
+        write(data, Path(fresh))
+        for suffix in (*SUFFIXES, "svg") if "figure" in data else SUFFIXES:
             committed = published() / "tables" / f"{name}.{suffix}"
             if not committed.is_file():
                 problems.append(f"{shown(committed)} is missing; make publish TABLE={name} writes it")

@@ -67,6 +67,7 @@ def assemble(
                 for claim in table.claims
             ],
             "notes": list(table.notes),
+            **({"figure": table.figure.to_json()} if table.figure else {}),
         }
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import contract, costs, rendering, timings
+from experiments.suite import contract, costs, figure, rendering, timings
 from experiments.suite.assemble import assemble
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
@@ -115,8 +115,14 @@ def _note(request: Request, row: str, mine: Evidence) -> str:
     return "; ".join(word for word in said if word)
 
 
+def write(data: dict[str, Any], folder: Path) -> None:
+    """The table as text and, where it has one, its figure."""
+    rendering.write(data, folder)
+    figure.draw(data, folder)
+
+
 def write_local(data: dict[str, Any]) -> Path:
-    rendering.write(data, local() / "tables")
+    write(data, local() / "tables")
     return local() / "tables"
 
 
@@ -127,5 +133,5 @@ def published_request(table: str) -> Request:
 def write_published(table: str) -> list[str]:
     """Renders the published view of a table; returns the problems met."""
     data, problems = render(published_request(table), here=False)
-    rendering.write(data, published_folder() / "tables")
+    write(data, published_folder() / "tables")
     return problems

@@ -72,6 +72,7 @@ def markdown(data: Data) -> str:
         f"# {escaped(data['table'])}: {escaped(data['title'])}",
         _paper_line(data),
         " ".join(f"{escaped(said[0].upper() + said[1:])}." for said in circumstances(data)),
+        *_figure(data),
         _markdown_table(
             ["", "", *(column["header"] for column in data["columns"])],
             [line for row in data["rows"] for line in _markdown_row(data, row, sides)],
@@ -89,6 +90,10 @@ def markdown(data: Data) -> str:
     if found := notes(data):
         parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in found)]
     return "\n\n".join(parts) + "\n"
+
+
+def _figure(data: Data) -> list[str]:
+    return [f"![{escaped(data['title'])}]({data['table']}.png)"] if "figure" in data else []
 
 
 def _paper_line(data: Data) -> str:
