@@ -73,7 +73,7 @@ class ImageClassifier(pl.LightningModule):
         self._uncounted.append((logits.detach(), labels, loss.detach()))
         if len(self._uncounted) == COUNT_EVERY:
             self._count_training()
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss.detach(), logger=True)
         return loss
 

@@ -132,7 +132,13 @@ def test_each_phase_has_its_steps_and_the_test_is_read_once(tmp_path: Path) -> N
 class Listening(Logger):
     """Keeps what it is told."""
 
-    name, version = "listening", 0
+    @property
+    def name(self) -> str:
+        return "listening"
+
+    @property
+    def version(self) -> int:
+        return 0
 
     def __init__(self) -> None:
         super().__init__()

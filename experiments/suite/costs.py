@@ -92,8 +92,11 @@ def read(name: str, public: bool) -> Cost | None:
     return found
 
 
-def archs(table: Table, extra: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """By row, the architecture of every implemented row. Raises UserError where a configuration is wrong."""
+def archs(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDGET) -> dict[str, dict[str, Any]]:
+    """By row, the architecture of every implemented row: the contract's or, with ``extra`` overrides, theirs at ``budget``.
+
+    Raises UserError where a configuration is wrong.
+    """
     found = {}
     for row in table.rows:
         if row.implemented:
@@ -103,7 +106,7 @@ def archs(table: Table, extra: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
             except UserError as error:
                 raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
             if extra:
-                found[row.name] = compose((*contract, *extra))["arch"]
+                found[row.name] = compose((contract[0], f"budget={budget}", *extra))["arch"]
     return found
 
 

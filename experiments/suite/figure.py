@@ -4,10 +4,13 @@ It is as wide as a column of a paper and can be read in grey and by the colour-b
 too. Equal data give equal bytes with one version of matplotlib.
 """
 
+import hashlib
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.suite import fingerprint
 from experiments.suite.files import write_bytes
 from experiments.suite.rendering import has_side
 
@@ -30,25 +33,36 @@ SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "path",
 }
 # The time and the version of matplotlib would change the bytes.
-METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+METADATA: Data = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 DOTS_PER_INCH = 300
 
 
 def draw(data: Data, folder: Path) -> list[Path]:
-    """<folder>/<table>.png and .svg, each whole or absent; none where the table has no figure."""
+    """<folder>/<table>.png and .svg, each whole or absent; none where the table has no figure.
+
+    The SVG says of which data and code it is. What is there of the same is not drawn again: that takes a second.
+    """
     if not data.get("figure"):
         return []
+    paths = {suffix: folder / f"{data['table']}.{suffix}" for suffix in ("png", "svg")}
+    origin = _origin(data)
+    if paths["png"].is_file() and paths["svg"].is_file() and origin.encode() in paths["svg"].read_bytes():
+        return list(paths.values())
     from matplotlib import rc_context  # takes half a second, and most commands draw nothing
 
-    paths = []
     with rc_context(SETTINGS):
         drawn = _drawn(data)
-        for suffix, metadata in METADATA.items():
+        for suffix, path in paths.items():
             out = io.BytesIO()
+            metadata = METADATA[suffix] | ({"Description": origin} if suffix == "svg" else {})
             drawn.savefig(out, format=suffix, metadata=metadata, dpi=DOTS_PER_INCH)
-            paths.append(folder / f"{data['table']}.{suffix}")
-            write_bytes(paths[-1], out.getvalue())
-    return paths
+            write_bytes(path, out.getvalue())
+    return list(paths.values())
+
+
+def _origin(data: Data) -> str:
+    content = json.dumps(data, sort_keys=True) + fingerprint.of_file(Path(__file__))
+    return f"data and code {hashlib.sha256(content.encode()).hexdigest()[:32]}"
 
 
 def sources(data: Data) -> list[str]:

@@ -41,7 +41,9 @@ class Request:
                 raise UserError(f"{override}: a table chooses that itself; its seeds are seeds=0,1,2")
         loaded = contract.load(table)
         rows = rows_of(loaded, budget, extra)
-        return cls(loaded, budget, tuple(extra), rows, tuple(seeds) or loaded.seeds[:1], costs.archs(loaded, extra))
+        return cls(
+            loaded, budget, tuple(extra), rows, tuple(seeds) or loaded.seeds[:1], costs.archs(loaded, extra, budget)
+        )
 
     @property
     def differs(self) -> bool:

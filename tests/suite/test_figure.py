@@ -74,18 +74,32 @@ def test_the_panels(side: str) -> None:
 
 def test_what_is_drawn_can_be_read_and_is_the_same_again(tmp_path: Path) -> None:
     first, again = figure.draw(_data(), tmp_path / "a"), figure.draw(_data(), tmp_path / "b")
-    assert [path.name for path in first] == ["figure1.svg", "figure1.png"]
+    assert [path.name for path in first] == ["figure1.png", "figure1.svg"]  # the last one says that both are there
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert all(path.stat().st_size < 2**19 for path in first)
-    svg = ElementTree.parse(first[0]).getroot()
+    svg = ElementTree.parse(first[1]).getroot()
     assert svg.get("width") == f"{figure.WIDTH * 72}pt".replace(".0pt", "pt")
-    assert "date" not in first[0].read_text(encoding="utf-8").lower()
-    with Image.open(first[1]) as png:
+    assert "date" not in first[1].read_text(encoding="utf-8").lower()
+    with Image.open(first[0]) as png:
         assert png.width == int(figure.WIDTH * figure.DOTS_PER_INCH)
         assert "Software" not in png.info
     moved = _data()
     moved["rows"][0]["cells"]["test/top1_err"]["published"]["mean"] = 14.0
     assert figure.draw(moved, tmp_path / "c")[0].read_bytes() != first[0].read_bytes()
+
+
+def test_what_is_there_is_not_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = figure.draw(_data(), tmp_path)
+    monkeypatch.setattr(figure, "_drawn", lambda data: pytest.fail("drawn again"))
+    assert figure.draw(_data(), tmp_path) == paths
+    for path in paths:
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(pytest.fail.Exception, match="drawn again"):
+            figure.draw(_data(), tmp_path)
+        path.write_bytes(content)
+    with pytest.raises(pytest.fail.Exception, match="drawn again"):
+        figure.draw({**_data(), "title": "Another"}, tmp_path)
 
 
 def test_a_table_without_a_figure_draws_nothing(tmp_path: Path) -> None:
