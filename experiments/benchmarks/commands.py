@@ -58,7 +58,9 @@ def _finished(results: Path, rows: Sequence[RowPlan], seeds: Sequence[int]) -> N
 
 
 def _environment(results: str | Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    """Without what `make bench` was told, which its commands would take for theirs."""
+    told = ("MAKE", "MFLAGS", "ARGS", "BUDGET", "SEEDS", "FRESH", "JOBS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(told)}
     return {**kept, RESULTS: str(results)}
 
 
