@@ -28,6 +28,19 @@ def macs(net: nn.Module, channels: int, height: int, width: int | None = None) -
     return counter.get_total_flops() // 2
 
 
+def maps(net: nn.Module, size: int, channels: int = 3) -> dict[str, tuple[int, ...]]:
+    """The shape that each direct part of ``net``, which is on the meta device, makes of one image."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda module, inputs, output: shapes.__setitem__(name, tuple(output.shape[1:]))
+
+    for name, layer in net.named_children():
+        layer.register_forward_hook(note(name))
+    net(torch.zeros(1, channels, size, size, device="meta"))
+    return shapes
+
+
 def randomised(net: nn.Module) -> nn.Module:
     """In eval mode, with every number different, so that a misplaced one shows: weights, biases, batch-norm statistics."""
     generator = torch.Generator().manual_seed(5)
@@ -47,6 +60,17 @@ def randomised(net: nn.Module) -> nn.Module:
                 module.running_mean.uniform_(-0.1, 0.1, generator=generator)
                 module.running_var.uniform_(0.5, 1.5, generator=generator)
                 module.weight.uniform_(0.5, 1.5, generator=generator)
+    return net.eval()
+
+
+def settled(net: nn.Module) -> nn.Module:
+    """Randomised, with batch-norm statistics of real activations: sums of shortcuts would grow without bounds else."""
+    randomised(net).train()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        net(images(64))
     return net.eval()
 
 

@@ -1,6 +1,5 @@
 """ShuffleNet V1 against the paper's numbers, the authors' repository and pytorchcv."""
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,7 +12,7 @@ from lightning_modules.complexity import measure
 from lightning_modules.errors import UserError
 from lightning_modules.nets import ShuffleNetV1
 from lightning_modules.nets.shufflenet_v1 import ShuffleUnit, bottleneck, conv1_channels, stage_channels
-from tests.nets.against import assert_same_outputs, count, images, macs, paper, randomised, transplant
+from tests.nets.against import assert_same_outputs, count, macs, maps, paper, randomised, settled, transplant
 
 PAPER = paper("shufflenet_v1")
 DERIVED = paper("derived_checks")["shufflenet_v1"]
@@ -29,19 +28,6 @@ def shaped(**arguments: Any) -> nn.Module:
         return ShuffleNetV1(**arguments).eval()
 
 
-def maps(net: nn.Module, size: int, channels: int = 3) -> dict[str, tuple[int, ...]]:
-    """The shape that each layer of ``net`` makes of one image."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str) -> Callable[..., None]:
-        return lambda module, inputs, output: shapes.__setitem__(name, tuple(output.shape[1:]))
-
-    for name, layer in net.named_children():
-        layer.register_forward_hook(note(name))
-    net(torch.zeros(1, channels, size, size, device="meta"))
-    return shapes
-
-
 def units(net: nn.Module) -> list[ShuffleUnit]:
     return [module for module in net.modules() if isinstance(module, ShuffleUnit)]
 
@@ -52,17 +38,6 @@ def cost(groups: int, scale: float) -> tuple[int, int, int]:
     net: Any = shaped(groups=groups, scale=scale)
     whole = macs(net, 3, 224)
     return count(net), whole, whole - net.fc.weight.numel()
-
-
-def settled(net: nn.Module) -> nn.Module:
-    """Random numbers, and batch-norm statistics of real activations: sums of shortcuts would grow without bounds else."""
-    randomised(net).train()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        net(images(64))
-    return net.eval()
 
 
 # Table 1

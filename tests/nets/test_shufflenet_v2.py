@@ -1,6 +1,5 @@
 """ShuffleNet V2 against the paper's numbers, the authors' repository and torchvision."""
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,7 +12,7 @@ from lightning_modules.complexity import measure
 from lightning_modules.errors import UserError
 from lightning_modules.nets import ShuffleNetV2
 from lightning_modules.nets.shufflenet_v2 import ShuffleUnit
-from tests.nets.against import assert_same_outputs, count, images, macs, paper, randomised, transplant
+from tests.nets.against import assert_same_outputs, count, macs, maps, paper, randomised, settled, transplant
 
 PAPER = paper("shufflenet_v2")
 DERIVED = paper("derived_checks")["shufflenet_v2"]["rows"]
@@ -33,30 +32,6 @@ def cost(scale: float) -> tuple[int, int]:
     """Parameters and multiply-adds."""
     net = shaped(scale=scale)
     return count(net), macs(net, 3, 224)
-
-
-def maps(net: nn.Module, size: int, channels: int = 3) -> dict[str, tuple[int, ...]]:
-    """The shape that each layer of ``net`` makes of one image."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str) -> Callable[..., None]:
-        return lambda module, inputs, output: shapes.__setitem__(name, tuple(output.shape[1:]))
-
-    for name, layer in net.named_children():
-        layer.register_forward_hook(note(name))
-    net(torch.zeros(1, channels, size, size, device="meta"))
-    return shapes
-
-
-def settled(net: nn.Module) -> nn.Module:
-    """Random numbers, and batch-norm statistics of real activations."""
-    randomised(net).train()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        net(images(64))
-    return net.eval()
 
 
 # Table 5

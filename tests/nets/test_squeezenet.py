@@ -6,22 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from pytorchcv.models.squeezenet import squeezeresnet_v1_0, squeezeresnet_v1_1
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import squeezenet1_0, squeezenet1_1
 
-from experiments.suite.paths import CONF
 from lightning_modules.complexity import measure
 from lightning_modules.errors import UserError
 from lightning_modules.nets import SqueezeNet
 from lightning_modules.nets.squeezenet import Bypass, fire_widths
-
-
-def paper(name: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / "paper" / f"{name}.yaml").read_text(encoding="utf-8"))
-
+from tests.nets.against import assert_same_outputs, count, maps, paper, randomised, transplant
 
 PAPER = paper("squeezenet")
 DERIVED = paper("derived_checks")["squeezenet"]
@@ -33,56 +27,6 @@ def shaped(**arguments: Any) -> nn.Module:
     """A net without numbers: its shapes cost nothing to compute."""
     with torch.device("meta"):
         return SqueezeNet(**arguments).eval()
-
-
-def count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def maps(net: nn.Module, channels: int, size: int) -> dict[str, tuple[int, ...]]:
-    """The shape that each layer of ``net`` makes of one image."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str) -> Callable[..., None]:
-        return lambda module, inputs, output: shapes.__setitem__(name, tuple(output.shape[1:]))
-
-    for name, layer in net.get_submodule("layers").named_children():
-        layer.register_forward_hook(note(name))
-    net(torch.zeros(1, channels, size, size, device="meta"))
-    return shapes
-
-
-def randomised(net: nn.Module) -> nn.Module:
-    """With biases that are not zero, so that a misplaced one shows."""
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if name.endswith("bias"):
-                parameter.uniform_(-0.1, 0.1, generator=generator)
-            else:
-                bound = (6 / parameter[0].numel()) ** 0.5
-                parameter.uniform_(-bound, bound, generator=generator)
-    return net.eval()
-
-
-def transplant(source: nn.Module, target: nn.Module) -> nn.Module:
-    """Gives ``target`` the weights of ``source``, in order."""
-    with torch.no_grad():
-        for mine, theirs in zip(source.parameters(), target.parameters(), strict=True):
-            theirs.copy_(mine)
-    return target.eval()
-
-
-def images(size: int, seed: int = 0) -> Tensor:
-    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-def assert_same_outputs(ours: nn.Module, theirs: Callable[[Tensor], Tensor], size: int) -> None:
-    with torch.no_grad():
-        expected, found = theirs(images(size)), ours(images(size))
-    assert expected.shape == found.shape == (2, 1000)
-    assert expected.std() > 0.01
-    assert float((expected - found).abs().max()) < 1e-4
 
 
 # The signature and the paper's Table 1
@@ -134,7 +78,7 @@ def test_the_complex_bypass_in_mib_is_not_what_the_paper_prints() -> None:
 def test_each_row_of_table_1(row: dict[str, Any]) -> None:
     net = shaped()
     layer: Any = net.get_submodule(f"layers.{row['layer']}")
-    assert maps(net, 3, 227)[row["layer"]] == (row["out_c"], row["out_hw"], row["out_hw"])
+    assert maps(net.get_submodule("layers"), 227)[row["layer"]] == (row["out_c"], row["out_hw"], row["out_hw"])
     assert count(layer) == row.get("params_before", 0)
     if "s1x1" in row:
         widths = (layer.squeeze1x1.out_channels, layer.expand1x1.out_channels, layer.expand3x3.out_channels)
@@ -172,7 +116,7 @@ def test_the_pools_and_the_first_layer_of_each_version(version: str) -> None:
 def test_multiply_adds(row: dict[str, Any]) -> None:
     shape = (3, row["input"], row["input"])
     assert measure(SqueezeNet(version=row["version"]), shape)["macs"] == row["macs"]
-    assert maps(shaped(version=row["version"]), 3, row["input"])["conv10"][1] == row["conv10_hw"]
+    assert maps(shaped(version=row["version"]).get_submodule("layers"), row["input"])["conv10"][1] == row["conv10_hw"]
 
 
 @pytest.mark.parametrize("bypass", ["none", "simple", "complex"])
@@ -342,12 +286,12 @@ def test_weights_follow_the_seed() -> None:
     [("small", 28, [14, 7, 3, 1]), ("paper", 32, [13, 6, 3, 1]), ("paper", 227, [111, 55, 27, 13])],
 )
 def test_map_sizes_of_the_stems(stem: Any, size: int, expected: list[int]) -> None:
-    found = maps(shaped(stem=stem), 3, size)
+    found = maps(shaped(stem=stem).get_submodule("layers"), size)
     assert [found[name][1] for name in ("conv1", "maxpool1", "maxpool4", "maxpool8")] == expected
 
 
 def test_the_small_stem_pads_the_first_layer_of_version_1_1_too() -> None:
-    assert maps(shaped(version="1.1", stem="small"), 3, 28)["conv1"] == (64, 14, 14)
+    assert maps(shaped(version="1.1", stem="small").get_submodule("layers"), 28)["conv1"] == (64, 14, 14)
 
 
 def test_logits_of_small_grey_images() -> None:
