@@ -15,6 +15,7 @@ from rich.table import Table
 from experiments.benchmarks import commands, side_by_side
 from experiments.benchmarks.rounds import interleaved, ratio, repeated, spread
 from experiments.suite import cli, provenance
+from experiments.suite.devices import hide_gpus
 from experiments.suite.files import write_json, write_text
 from experiments.suite.paths import local, published, shown
 from experiments.suite.progress import print_line
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> int:
     own, _ = parse(arguments, OWN)
     if own["rounds"] < 1:
         raise UserError(f"rounds={own['rounds']}: measure at least once, rounds=5")
+    hide_gpus()  # as a run does that trains on the CPU
     found = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance.commit(),

@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.suite import cli, fingerprint, online, provenance
 from experiments.suite.compose import compose, resolve, with_content
+from experiments.suite.devices import hide_gpus
 from experiments.suite.identity import run_id
 from experiments.suite.overrides import check_command
 from experiments.suite.paths import DATA_CACHE, ROOT, local, results, shown
@@ -174,7 +175,7 @@ def main(arguments: list[str]) -> int:
         return _through_hydra(arguments)
     config = compose(arguments)
     if config["trainer"]["accelerator"] == "cpu":
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # or PyTorch looks for a driver in every optimiser step
+        hide_gpus()
     if config["trainer"]["devices"] > 1 and int(os.environ.get("LOCAL_RANK", 0)) > 0:
         follow(config)
     else:

@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lightning_modules.errors import check_choice
+from lightning_modules.flat_parameters import FlatParameters, flatten
 from lightning_modules.metrics import TopK, label_ranks
 from lightning_modules.optimization import build_optimizer, build_schedule, set_output_bias
 from lightning_modules.random_streams import stream_seed
@@ -45,6 +46,7 @@ class ImageClassifier(pl.LightningModule):
         self.metrics = nn.ModuleDict({f"{split}_": _metrics(ks) for split, ks in SPLITS.items()})
         self.confusion_matrix = MulticlassConfusionMatrix(num_classes, **OWN_RESULTS)
         self.epoch_metrics: dict[str, float] = {}
+        self._flat: list[FlatParameters] = []
         self._uncounted: list[tuple[Tensor, Tensor, Tensor]] = []
         self._test_ranks: list[Tensor] = []
         self._test_predicted: list[Tensor] = []
@@ -76,6 +78,10 @@ class ImageClassifier(pl.LightningModule):
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss.detach(), logger=True)
         return loss
+
+    def on_after_backward(self) -> None:
+        for parameters in self._flat:
+            parameters.gather()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         images, labels = batch
@@ -110,6 +116,7 @@ class ImageClassifier(pl.LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         fused = self.trainer.precision == "32-true"
         optimizer = build_optimizer(self.recipe, self.net.parameters(), fused)
+        self._flat = flatten(optimizer)
         schedule = build_schedule(self.recipe, optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -37,7 +37,7 @@ from lightning_modules.data.batches import Batches
 from lightning_modules.experiment import Experiment
 from lightning_modules.optimization import build_optimizer, build_schedule
 
-STEPS = 300
+STEPS = 844  # an epoch of budget proxy, so that what its end takes has its share and no more
 WARM_UP = 60  # steps before the clock starts: W&B's processes start beside the first ones
 NETS = {"SqueezeNet 1.1": (), "a net three times lighter": ("arch.base_e=70", "arch.incr_e=70")}
 WORKERS = 2

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from lightning_modules.data.order import EpochOrder, Parts
 from lightning_modules.random_streams import stream
 
+TOGETHER = 8  # batches made at once: between the steps of a net each operation is slow to start
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -88,13 +90,16 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self.sampler.indices()
         moves = self._moves()
-        for part in self.parts:
-            chosen = order[part]
+        parts = list(self.parts)
+        for first in range(0, len(parts), TOGETHER):
+            some = parts[first : first + TOGETHER]
+            chosen = _joined(order, some)
             if moves is None:
                 images = self.padded.index_select(0, chosen)
             else:
-                images = self._cropped(chosen, *(move[part] for move in moves))
-            yield self.normalise(images), self.labels[chosen]
+                images = self._cropped(chosen, *(_joined(move, some) for move in moves))
+            sizes = [len(order[part]) for part in some]
+            yield from zip(self.normalise(images).split(sizes), self.labels[chosen].split(sizes), strict=True)
 
     def _moves(self) -> tuple[Tensor, Tensor, Tensor] | None:
         """Top and left edge of each example's crop and whether it is mirrored, in the epoch's order; each (size,)."""
@@ -111,3 +116,7 @@ class Batches:
         images = self.padded.index_select(0, chosen) if whole else self.crops[chosen, :, top, left]
         rows = mirrored.nonzero().squeeze(1)
         return images.index_copy_(0, rows, images.index_select(0, rows).flip(-1))
+
+
+def _joined(values: Tensor, parts: Sequence[slice]) -> Tensor:
+    return torch.cat([values[part] for part in parts])

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric.utilities.data import _set_sampler_epoch
 from torch import Tensor
 
+from lightning_modules.data import batches as module
 from lightning_modules.data.batches import Augment, Batches, Normalise
 from lightning_modules.errors import UserError
 
@@ -254,3 +255,15 @@ def test_the_source_is_not_changed(augment: Augment | None) -> None:
     assert torch.equal(images, before)
     assert torch.equal(epoch(loader, 0)[0], first)
     assert loader.labels.tolist() == list(range(16))
+
+
+@pytest.mark.parametrize("augment", [None, BOTH])
+def test_how_many_batches_are_made_at_once_changes_none(
+    augment: Augment | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = epoch(batches(pixels(70), augment=augment), 3)
+    sizes = [len(found) for found, _ in batches(pixels(70), augment=augment)]
+    assert sizes == [8] * 8 + ([6] if augment is None else [])
+    monkeypatch.setattr(module, "TOGETHER", 1)
+    alone, their_labels = epoch(batches(pixels(70), augment=augment), 3)
+    assert torch.equal(images, alone) and torch.equal(labels, their_labels)

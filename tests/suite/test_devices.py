@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from experiments.suite import devices, launch
-from experiments.suite.devices import VISIBLE, Place, gpus, places
+from experiments.suite.devices import VISIBLE, Place, gpus, hide_gpus, places
 from experiments.suite.launch import Pool
 from experiments.suite.plan import PlannedRun
 from experiments.suite.store import Run
@@ -138,3 +138,12 @@ def test_the_pool_gives_each_run_a_free_place_and_takes_it_back(
     assert sum(len(names) for names in failures.values()) == 4  # no process left a record
     assert VISIBLE not in os.environ
     assert "Net, seed 3: failed" in capsys.readouterr().out
+
+
+def test_gpus_are_hidden_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VISIBLE, raising=False)
+    hide_gpus()
+    assert os.environ[VISIBLE] == "" and gpus() == []
+    monkeypatch.setenv(VISIBLE, "1")
+    hide_gpus()
+    assert gpus() == ["1"]
