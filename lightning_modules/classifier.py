@@ -71,13 +71,17 @@ class ImageClassifier(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         images, labels = batch
         logits = self(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        loss = self.loss(images, logits, labels)
         self._uncounted.append((logits.detach(), labels, loss.detach()))
         if len(self._uncounted) == COUNT_EVERY:
             self._count_training()
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/step_loss", loss.detach(), logger=True)
         return loss
+
+    def loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """What training lowers: the cross entropy, () for (B, C, H, W), (B, num_classes) and (B,)."""
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def on_after_backward(self) -> None:
         for parameters in self._flat:
