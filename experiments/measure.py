@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from experiments.benchmarks.rounds import interleaved
-from experiments.suite import cli, contract, imports, provenance
+from experiments.suite import cli, contract, imports, online, provenance
+from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.costs import of_paper
 from experiments.suite.load import BUSY, Meter
@@ -51,6 +52,11 @@ def main(arguments: list[str]) -> int:
     found = measure(request, Effort(own["rounds"] or effort.rounds, effort.seconds))
     found.write(path)
     print_line(f"written to {shown(path)}")
+    logger = online.reachable(compose(list(extra))["logger"])
+    if logger["name"] != "none":
+        from experiments.tracking import log_timing  # imports Lightning and W&B, which takes seconds
+
+        log_timing(request.table.name, request.budget, found, logger)
     return 0
 
 

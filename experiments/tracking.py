@@ -1,6 +1,7 @@
 """A run on W&B: its curves while it trains, its numbers and pictures when it is done. W&B mirrors the record."""
 
 import logging
+import statistics
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from wandb.errors import UsageError
 from experiments.suite.paths import local, shown
 from experiments.suite.progress import print_line
 from experiments.suite.record import Record
+from experiments.suite.timings import Timing
 from lightning_modules.errors import UserError
 from lightning_modules.experiment import Experiment
 
@@ -143,6 +145,24 @@ def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:
         try:
             run.log({name: wandb.Table(columns=["row", "source", *_columns(data)], data=_lines(data))})
             run.summary.update({f"claim/{claim['id']}": claim["here"]["verdict"] for claim in data["claims"]})
+        finally:
+            run.finish()
+
+
+def log_timing(table: str, budget: str, timing: Timing, logger: Mapping[str, Any]) -> None:
+    """One run for a measurement of speeds: images per second of each net, over its rounds, as a wandb.Table."""
+    with _as_a_mirror():
+        about = {"group": table, "job_type": "measure", "name": f"{table}/{budget}/speed", "tags": [table, budget]}
+        run = _started(logger, **about, config=dict(timing.provenance))
+        try:
+            lines = [
+                [row, column, statistics.median(values), min(values), max(values), len(values)]
+                for row, columns in timing.samples.items()
+                for column, values in columns.items()
+            ]
+            columns = ["row", "column", "median", "lowest", "highest", "rounds"]
+            run.log({f"{table}/images_s": wandb.Table(columns=columns, data=lines)})
+            run.summary.update({f"{row}/{column}": median for row, column, median, *_ in lines})
         finally:
             run.finish()
 

@@ -1,6 +1,7 @@
 """`experiments.measure` and the tables that print what it finds, whole, at budget smoke and with two nets."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from experiments import measure, plan, publish, render, verify
 from experiments.suite import contract, timings
 from tests.flows.commands import table as rendered
+from tests.flows.commands import wandb_summaries
 from tests.flows.faults import Here, in_a_line
 
 B1, B8 = "images_s_b1", "images_s_b8"
@@ -39,6 +41,9 @@ def test_measure_print_publish_verify(two_nets: Path, here: Here, monkeypatch: p
     code = found["code"]["shufflenet_v2_1_5x"]
     assert {"lightning_modules/speed.py", "lightning_modules/nets/shufflenet_v2.py"} <= set(code)
     assert "lightning_modules/nets/mobilenet_v2.py" not in code
+    (logged,) = [line["summary"] for line in wandb_summaries(two_nets)]
+    median = statistics.median(found["samples"]["shufflenet_v2_1_5x"][B1])
+    assert float(logged[f"shufflenet_v2_1_5x/{B1}"]) == pytest.approx(median)
 
     monkeypatch.setattr(measure, "USUAL", measure.Effort(10, 0.001))
     assert here(two_nets, measure, "table=table11").code == 0
