@@ -78,6 +78,18 @@ class Outcome:
     damaged: list[Path] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended: its trainer, ``curves`` with an entry an epoch, and why it ended before its last epoch."""
+
+    trainer: pl.Trainer
+    curves: list[dict[str, float]]
+    training_s: float
+    resumed_after: int
+    damaged: list[Path]
+    diverged: Diverged | None
+
+
 def train_and_test(
     module: ImageClassifier,
     data: pl.LightningDataModule,
@@ -96,9 +108,40 @@ def train_and_test(
     Raises:
         Follower: this is not the first of several processes, and its part is done.
     """
+    progress = ReportProgress(report)
+    trained = train(module, data, epochs, clip_norm, where, folder, logger, progress)
+    status: Literal["done", "diverged"] = "done"
+    metrics: dict[str, float]
+    if trained.diverged is None:
+        trainer = trained.trainer
+        if trainer.num_devices > 1:
+            trainer = where.trainer(1, callbacks=[progress], logger=logger or False, enable_checkpointing=False)
+        trainer.test(module, datamodule=data, verbose=False)
+        metrics = {**_of_test(module.epoch_metrics), **_validation(trained.curves)}
+    else:
+        status = "diverged"
+        metrics = {"train/diverged_epoch": trained.diverged.epoch, "train/diverged_step": trained.diverged.step}
+    weights = weights_sha256(module.net)
+    return Outcome(status, metrics, trained.curves, weights, trained.training_s, trained.resumed_after, trained.damaged)
+
+
+def train(
+    module: ImageClassifier,
+    data: pl.LightningDataModule,
+    epochs: int,
+    clip_norm: float | None,
+    where: Where,
+    folder: Path,
+    logger: Logger | None,
+    progress: ReportProgress,
+) -> Trained:
+    """Trains to the last epoch from the newest good checkpoint in ``folder``, where each epoch leaves one.
+
+    Raises:
+        Follower: this is not the first of several processes, and its part is done.
+    """
     history = History()
     checkpoint, damaged = latest(folder)
-    progress = ReportProgress(report)
     several = [KeepSignals()] if where.devices > 1 else []  # each callback costs in each step
     trainer = where.trainer(
         where.devices,
@@ -110,19 +153,12 @@ def train_and_test(
         default_root_dir=folder,
     )
     resumed_after = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    status: Literal["done", "diverged"] = "done"
-    metrics: dict[str, float] = {}
+    ended: Diverged | None = None
     try:
         _fit(trainer, module, data, checkpoint)
-        if trainer.num_devices > 1:
-            trainer = where.trainer(1, callbacks=[progress], logger=logger or False, enable_checkpointing=False)
-        trainer.test(module, datamodule=data, verbose=False)
-        metrics = {**_of_test(module.epoch_metrics), **_validation(history.epochs)}
     except Diverged as diverged:
-        status = "diverged"
-        metrics = {"train/diverged_epoch": diverged.epoch, "train/diverged_step": diverged.step}
-    weights = weights_sha256(module.net)
-    return Outcome(status, metrics, history.epochs, weights, history.elapsed_s, resumed_after, damaged)
+        ended = diverged
+    return Trained(trainer, history.epochs, history.elapsed_s, resumed_after, damaged, ended)
 
 
 class Follower(Exception):
