@@ -83,7 +83,7 @@ sync: $(CORE) ## Upload the runs logged offline to W&B (needs `wandb login`)
 browse: $(CORE) ## Browse the local W&B runs in this terminal
 	@$(PY) -m experiments.browse
 
-bench: $(CORE) ## How fast training and the commands are; needs an idle machine, some minutes
+bench: $(DEV) ## How fast training and the commands are; needs an idle machine, some minutes
 	@$(PY) -m experiments.bench $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import rules: seconds

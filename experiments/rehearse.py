@@ -6,9 +6,9 @@ Finds mistakes and fetches data before anything is written; then writes the cost
 """
 
 from experiments.counting import count_missing
+from experiments.run import build
 from experiments.suite import cli
 from experiments.suite.compose import compose
-from experiments.suite.paths import DATA_CACHE
 from experiments.suite.progress import print_line
 from experiments.suite.regenerate import Request
 from experiments.suite.verb import parse
@@ -18,10 +18,8 @@ from experiments.table import OWN
 def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
-    from lightning_modules import experiment  # imports torch, which takes seconds
-
     for row in request.rows:
-        built = experiment.build(compose(row.overrides), DATA_CACHE)
+        built = build(compose(row.overrides))
         print_line(f"{row.label}: {built.epochs} epochs of {built.data.train_images:,} images")
     for cost in count_missing(request):
         print_line(f"{cost.name}: {cost.cost['params']:,} parameters, {cost.cost['macs']:,} multiply-adds")

@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from experiments.suite import cli, fingerprint, online, provenance
@@ -44,11 +46,21 @@ def run(config: dict[str, Any]) -> Record:
     if name.is_busy():
         raise Busy(name.owner())
     config = {**config, "logger": online.reachable(config["logger"])}
+    built = build(config)
+    with name.claimed():
+        return _finished(name) or _recorded(config, name, built)
+
+
+def build(config: dict[str, Any]) -> Any:
+    """The experiment, built and checked, with nothing written. Raises UserError."""
     from lightning_modules import experiment  # imports torch, which takes seconds
 
     built = experiment.build(config, DATA_CACHE)
-    with name.claimed():
-        return _finished(name) or _recorded(config, name, built)
+    if config["compression"]["steps"]:
+        from lightning_modules.compression import pipeline  # a plain run neither needs nor fingerprints it
+
+        pipeline.check(built, config["compression"])
+    return built
 
 
 def follow(config: dict[str, Any]) -> None:
@@ -120,44 +132,95 @@ def _without_places(config: dict[str, Any]) -> dict[str, Any]:
 
 def _train(config: dict[str, Any], name: Run, built: Any, made_of: dict[str, Any], number: int) -> Record:
     from experiments.tracking import log_result, tracked, wandb_path
-    from lightning_modules import experiment
 
     began = time.monotonic()
     label = config["label"] or name.run_id
     with tracked(config, name.run_id, number, label) as logger, _reporter(name, label) as report:
-        outcome = experiment.run(built, name.folder, logger, report)
-        went_on = f"went on from epoch {outcome.resumed_after}" if outcome.resumed_after else "started over"
-        for path in outcome.damaged:
+        done = _done(config, name, built, logger, report)
+        for path in done.damaged:
+            went_on = f"went on from epoch {done.resumed_after}" if done.resumed_after else "started over"
             print_line(f"warning: {shown(path)} is damaged and was not used; {went_on}")
-        status, metrics, per_example = outcome.status, outcome.metrics, {}
-        if status == "done" and not all(math.isfinite(value) for value in metrics.values()):
-            status, metrics = "diverged", {"train/diverged_epoch": len(outcome.curves)}
-        if status == "done":
-            per_example = {
-                "test/top1_acc": pack_bits(built.module.top1_correct.numpy(), scale=100.0),
-                "test/top5_acc": pack_bits(built.module.top5_correct.numpy(), scale=100.0),
-            }
         record = Record(
-            result={
-                "status": status,
-                "metrics": metrics,
-                "curves": outcome.curves,
-                "per_example": per_example,
-                "weights_sha256": outcome.weights_sha256,
-            },
-            cost=experiment.cost(config, built),
+            result=done.result,
+            cost=done.cost,
             config=config,
             provenance={
                 **made_of,
-                "training_s": round(outcome.training_s, 1),
-                "wall_s": round(max(time.monotonic() - began, outcome.training_s), 1),
+                **done.of,
+                "training_s": round(done.training_s, 1),
+                "wall_s": round(max(time.monotonic() - began, done.training_s), 1),
                 "wandb": wandb_path(logger),
             },
         )
         name.write(record)
-        log_result(logger, record, built)
+        log_result(logger, record, done.module, built.data)
     print_line(f"{describe(record)} ({shown(name.record_path)})")
     return record
+
+
+@dataclass
+class Done:
+    """What goes into the record of a run that was plain or compressed; ``of``: the runs that it began with."""
+
+    result: dict[str, Any]
+    cost: dict[str, Any]
+    module: Any
+    training_s: float
+    resumed_after: int
+    damaged: list[Path]
+    of: dict[str, Any] = field(default_factory=dict)
+
+
+def _done(config: dict[str, Any], name: Run, built: Any, logger: Any, report: Any) -> Done:
+    from lightning_modules import experiment
+
+    if config["compression"]["steps"]:
+        return _compressed(config, name, built, logger, report)
+    outcome = experiment.run(built, name.folder, logger, report)
+    result = _result(outcome, built.module)
+    return Done(
+        result, experiment.cost(config, built), built.module, outcome.training_s, outcome.resumed_after, outcome.damaged
+    )
+
+
+def _compressed(config: dict[str, Any], name: Run, built: Any, logger: Any, report: Any) -> Done:
+    from experiments.origin import origin_of
+    from lightning_modules import experiment
+    from lightning_modules.complexity import measure
+    from lightning_modules.compression import pipeline
+
+    origin, of = origin_of(config, built, run)
+    found = pipeline.run(built, config, origin, name.folder, logger, report)
+    result = _result(found, found.module) | {"compression": {"stages": found.stages, "file": _file(found.sizes)}}
+    cost = experiment.cost(config, built)
+    cost["run"] = measure(found.module.net.cpu(), tuple(cost["run"]["input"]))
+    return Done(result, cost, found.module, found.training_s, found.resumed_after, found.damaged, of)
+
+
+def _result(outcome: Any, module: Any) -> dict[str, Any]:
+    status, metrics, per_example = outcome.status, outcome.metrics, {}
+    if status == "done" and not all(math.isfinite(value) for value in metrics.values()):
+        status, metrics = "diverged", {"train/diverged_epoch": len(outcome.curves)}
+    if status == "done":
+        per_example = {
+            "test/top1_acc": pack_bits(module.top1_correct.numpy(), scale=100.0),
+            "test/top5_acc": pack_bits(module.top5_correct.numpy(), scale=100.0),
+        }
+    return {
+        "status": status,
+        "metrics": metrics,
+        "curves": outcome.curves,
+        "per_example": per_example,
+        "weights_sha256": outcome.weights_sha256,
+    }
+
+
+def _file(sizes: Any) -> dict[str, Any] | None:
+    """Where the bytes of a compressed file go, and the entropy of each part that is coded beside its bits."""
+    if sizes is None:
+        return None
+    coded = {part: {"count": one.count, "bits": one.bits, "entropy": one.entropy} for part, one in sizes.coded.items()}
+    return {"bytes": sizes.total, "parts": sizes.parts, "coded": coded, "fillers": sizes.fillers}
 
 
 def describe(record: Record) -> str:

@@ -17,8 +17,9 @@ from experiments.suite.paths import local, shown
 from experiments.suite.progress import print_line
 from experiments.suite.record import Record
 from experiments.suite.timings import Timing
+from lightning_modules.classifier import ImageClassifier
+from lightning_modules.data.image_data import ImageData
 from lightning_modules.errors import UserError
-from lightning_modules.experiment import Experiment
 
 logging.raiseExceptions = False  # a full disk is told in a line, not in a traceback for each line of W&B's own log
 # Its hints would tear the progress view; a server that does not answer must not hold a run up.
@@ -43,7 +44,7 @@ def tracked(config: Mapping[str, Any], run_id: str, number: int, label: str) -> 
     run = _started(
         config["logger"],
         group=run_id,
-        job_type="train",
+        job_type="compress" if config["compression"]["steps"] else "train",
         name=f"{label}/{config['seed']}",
         id=f"{run_id}-{config['seed']}-{number}",
         tags=[*groups, *config["tags"]],
@@ -107,21 +108,20 @@ def wandb_path(logger: WandbLogger | None) -> str | None:
     return shown(Path(logger.experiment.dir).parent)
 
 
-def log_result(logger: WandbLogger | None, record: Record, experiment: Experiment) -> None:
+def log_result(logger: WandbLogger | None, record: Record, module: ImageClassifier, data: ImageData) -> None:
     """Final metrics, cost, confusion matrix and a few misclassified images."""
     if logger is not None:
         with _as_a_mirror():
-            _log_result(logger.experiment, record, experiment)
+            _log_result(logger.experiment, record, module, data)
 
 
-def _log_result(run: Any, record: Record, experiment: Experiment) -> None:
+def _log_result(run: Any, record: Record, module: ImageClassifier, data: ImageData) -> None:
     run.summary.update({**record.metrics, "status": record.status})
     run.summary.update(
         {f"cost/{scale}/{name}": counts[name] for scale, counts in record.cost.items() for name in ("params", "macs")}
     )
     if record.status != "done":
         return
-    module, data = experiment.module, experiment.data
     labels, predicted = data.test_labels.tolist(), module.predicted.tolist()
     pictures = [
         wandb.Image(
@@ -160,7 +160,7 @@ def log_timing(table: str, budget: str, timing: Timing, logger: Mapping[str, Any
                 for row, columns in timing.samples.items()
                 for column, values in columns.items()
             ]
-            columns = ["row", "column", "median", "lowest", "highest", "rounds"]
+            columns: list[Any] = ["row", "column", "median", "lowest", "highest", "rounds"]
             run.log({f"{table}/images_s": wandb.Table(columns=columns, data=lines)})
             run.summary.update({f"{row}/{column}": median for row, column, median, *_ in lines})
         finally:

@@ -28,7 +28,7 @@ from lightning_modules.compression import cnz, huffman
 from lightning_modules.compression.forms import Shared
 
 TABLE = "deep_compression.table4_alexnet"
-SLICE = 2**20  # codes
+SLICE = 2**22  # codes
 
 
 @contextmanager
@@ -97,4 +97,5 @@ def ours(symbols: np.ndarray) -> np.ndarray:
 
 def dahuffmans(symbols: list[int]) -> list[int]:
     codec = HuffmanCodec.from_data(symbols)
-    return codec.decode(codec.encode(symbols))
+    decoded: Any = codec.decode(codec.encode(symbols))
+    return list(decoded)

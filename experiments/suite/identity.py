@@ -34,6 +34,11 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
             if not any(path == field or path.startswith(f"{field}.") for field in rules["except"]):
                 if not (path in rules["no_op"] and _same(rules["no_op"][path], value)):
                     kept[path] = _canonical(value)
+    if config.get("compression", {}).get("teacher"):
+        from experiments.suite.parents import parents  # composes
+
+        if teacher := parents(config).get("teacher"):
+            kept["compression.teacher"] = run_id(teacher)
     return kept
 
 

@@ -80,7 +80,7 @@ class Run:
 
     def started(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return any(self.folder.glob("epoch-*.ckpt"))
+        return any(self.folder.rglob("epoch-*.ckpt"))
 
     def is_busy(self) -> bool:
         """Whether another process holds the run at this moment."""
@@ -144,15 +144,18 @@ class Run:
         if result.status != "failed":
             older = sorted(self.folder.glob("epoch-*.ckpt"))[:-1]
             halves = self.folder.glob(".*")  # what a killed attempt was writing
-            for leftover in (self.progress_path, self._previous, *older, *halves):
+            steps = list(self.folder.glob("*/epoch-*.ckpt"))  # of a compressed run, which ends with a file
+            for leftover in (self.progress_path, self._previous, *older, *steps, *halves):
                 leftover.unlink(missing_ok=True)
+            for folder in {path.parent for path in steps}:
+                folder.rmdir()
 
     def start_over(self) -> None:
         """Forgets every checkpoint and puts the record aside until there is a new one. The caller holds the claim."""
         if self.record_path.exists():
             self.record_path.replace(self._previous)
         for pattern in ("epoch-*.ckpt", "progress.json", "code.json"):
-            for path in self.folder.glob(pattern):
+            for path in self.folder.rglob(pattern):
                 path.unlink(missing_ok=True)
         self._note(FRESH)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.suite.fields import scalars
+from lightning_modules.compression.steps import check as check_steps
 from lightning_modules.errors import UserError, check_choice
 from lightning_modules.recipe import PRECISIONS
 
@@ -16,7 +17,7 @@ REQUIRED = {
     "arch": ("name", "net", "paper_input", "memory_format"),
     "data": ("name", "dataset", "num_classes", "channels", "size", "mean", "std", "validation", "root"),
     "recipe": ("name", "augment"),
-    "compression": ("name", "steps"),
+    "compression": ("name", "start", "teacher", "steps", "file"),
     "budget": ("name", "images_seen", "train_images", "val_images", "test_images", "stem", "image_size"),
     "trainer": ("accelerator", "devices", "precision", "threads", "workers"),
     "logger": ("name", "mode", "project", "entity"),
@@ -45,10 +46,7 @@ def check_values(config: Mapping[str, Any]) -> None:
     padding, size = config["recipe"]["augment"].get("crop_padding", 0), config["data"]["size"]
     if padding >= size:
         raise UserError(f"recipe.augment.crop_padding={padding}: must be below data.size={size}")
-    if config["compression"]["steps"]:
-        raise UserError(
-            f"compression.steps={config['compression']['steps']}: there are no steps yet; leave it empty, []"
-        )
+    check_steps(config["compression"])
     check_choice("trainer.accelerator", config["trainer"]["accelerator"], ACCELERATORS)
     check_choice("trainer.precision", config["trainer"]["precision"], PRECISIONS)
     _check_least(config, "trainer", devices=1, workers=0)

@@ -38,7 +38,7 @@ CHOICES = {
     "run budget=": "budget=: choose one of paper, proxy, smoke",
     "run trainer=tpu": "trainer=tpu: did you mean gpu?",
     "run logger=wand": "logger=wand: did you mean wandb?",
-    "run compression=nine": "compression=nine: did you mean none?",
+    "run compression=prone": "compression=prone: did you mean prune?",
     "run experiment=table3/vanila": "experiment=table3/vanila: did you mean table3/vanilla?",
     "run arch=../data/imagenet": "arch=../data/imagenet: choose one of alexnet, ..., vgg16",
     "run arch=[squeezenet]": "arch=[squeezenet]: did you mean squeezenet?",
@@ -99,7 +99,8 @@ NETS = {
     "run arch.memory_format=last": "arch.memory_format=last: choose one of contiguous, channels_last",
     "run arch.paper_input=[3]": "arch.paper_input=[3]: must be [channels, height, width], whole numbers above 0",
     "run arch.name=../../x": "arch.name=../../x: up to 40 letters, digits, '_', '-' and '.' only, for it names folders",
-    "run compression.steps=[prune]": "compression.steps=['prune']: there are no steps yet; leave it empty, []",
+    "run compression.steps=[prune]": "compression.steps[1]: each step is {method: ..., ...}, with one of distill,",
+    "run compression.steps=[{method:shrink}]": "compression.steps[1]: method=shrink: choose one of distill, low_rank,",
 }
 RECIPES = {
     "run recipe.lr=-0.1": "recipe.lr=-0.1: must be above 0",

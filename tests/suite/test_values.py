@@ -60,7 +60,7 @@ def test_what_may_be(config: dict[str, Any], group: str, name: str, value: Any) 
         ("data", "mirrors", [1], r"data.mirrors=\[1\]: not an http"),
         ("data", "mirrors", ["https://me:word@example.org"], "data.mirrors: a user or password in an address"),
         ("recipe", "augment", {"crop_padding": 32, "flip": True}, "recipe.augment.crop_padding=32: must be below"),
-        ("compression", "steps", ["prune"], "compression.steps="),
+        ("compression", "steps", ["prune"], r"compression.steps\[1\]: each step is"),
         ("logger", "entity", "a/b", "logger.entity=a/b: 1 to 128 characters"),
         ("logger", "project", "", "logger.project=: 1 to 128 characters"),
         ("trainer", "accelerator", "hpu", "trainer.accelerator=hpu: choose one of auto, cpu"),
