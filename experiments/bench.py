@@ -1,7 +1,8 @@
 """How fast the project is: `make bench`. Needs an idle machine, some minutes.
 
-python -m experiments.bench rounds=5 publish=false
+python -m experiments.bench rounds=5 steps=0 publish=false
 
+``steps``: of training in each round; 0 for an epoch, which is what counts. Fewer show that it works, and are not published.
 Written to results/local/bench; ``publish=true`` adds a line to results/published/bench.jsonl, the history.
 """
 
@@ -22,7 +23,7 @@ from experiments.suite.progress import print_line
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
-OWN = {"rounds": 5, "publish": False}
+OWN = {"rounds": 5, "steps": 0, "publish": False}
 
 # What is asked for: a ratio of at least so much; at most so many seconds, or times as much.
 AT_LEAST = {
@@ -49,6 +50,8 @@ def main(arguments: list[str]) -> int:
     own, _ = parse(arguments, OWN)
     if own["rounds"] < 1:
         raise UserError(f"rounds={own['rounds']}: measure at least once, rounds=5")
+    if own["steps"] and own["publish"]:
+        raise UserError(f"steps={own['steps']}: what is published trains an epoch; leave steps or publish out")
     hide_gpus()  # as a run does that trains on the CPU
     found = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -58,7 +61,7 @@ def main(arguments: list[str]) -> int:
         "rounds": own["rounds"],
         "measured": _commands(own["rounds"])
         | _side_by_side(own["rounds"])
-        | _loops(own["rounds"])
+        | _loops(own["rounds"], own["steps"])
         | _tiny_maps(own["rounds"])
         | _coding(own["rounds"]),
     }
@@ -71,13 +74,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _loops(rounds: int) -> dict[str, Any]:
+def _loops(rounds: int, steps: int) -> dict[str, Any]:
     from experiments.benchmarks import loops  # imports torch, which takes seconds
 
     measured: dict[str, Any] = {}
     for net in loops.NETS:
         print_line(f"training {net} on one core, images/s")
-        found = repeated(lambda number, net=net: loops.one_round(net), rounds, print_line)
+        found = repeated(lambda number, net=net: loops.one_round(net, steps or loops.STEPS), rounds, print_line)
         measured |= {f"{side}, {net} (images/s)": spread(values) for side, values in found.items()}
         measured |= {f"ours/{side}, {net}": ratio(found["ours"], found[side]) for side in ("bare", "usual")}
         measured[f"multiply-adds, {net}"] = {"median": loops.macs(net)}

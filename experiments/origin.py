@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,16 +17,22 @@ from lightning_modules.callbacks.checkpoint import latest
 from lightning_modules.compression.pipeline import Origin
 from lightning_modules.errors import UserError
 from lightning_modules.experiment import Experiment
-from lightning_modules.nets.build import build_net
+from lightning_modules.nets.build import build_net, check_images
 from lightning_modules.training import weights_sha256
 
 WAIT_S = 2.0  # between two looks at a run that another process is at
 
 
-def origin_of(
-    config: Mapping[str, Any], built: Experiment, run: Callable[[dict[str, Any]], Record]
-) -> tuple[Origin, dict[str, Any]]:
-    """What the run of ``config`` begins with, and which runs that is of: {"parent": {run_id, seed, weights_sha256}}.
+@dataclass(frozen=True)
+class Origins:
+    """``of``: which runs it is of, {"parent": {run_id, seed, weights_sha256}}."""
+
+    begins_with: Origin
+    of: Mapping[str, Any]
+
+
+def origin_of(config: Mapping[str, Any], built: Experiment, run: Callable[[dict[str, Any]], Record]) -> Origins:
+    """What the run of ``config`` begins with.
 
     ``run`` trains what is missing. Waits where another process is at it.
 
@@ -34,17 +41,21 @@ def origin_of(
     """
     weights: Mapping[str, Tensor] | None = None
     teacher: nn.Module | None = None
-    of = {}
     teacher_format = "contiguous"
+    of = {}
     for role, ancestor in parents(config).items():
         net = build_net(ancestor["arch"], built.data.num_classes, built.data.in_channels)
+        if role == "teacher":
+            check_images(
+                net, built.data.in_channels, config["data"]["size"], built.data.num_classes, ancestor["arch"]["name"]
+            )
         record = _loaded(net, role, ancestor, run)
         of[role] = {"run_id": record.run_id, "seed": record.seed, "weights_sha256": record.result["weights_sha256"]}
         if role == "parent":
             weights = net.state_dict()
         else:
             teacher, teacher_format = net, ancestor["arch"]["memory_format"]
-    return Origin(weights, teacher, teacher_format), of
+    return Origins(Origin(weights, teacher, teacher_format), of)
 
 
 def _loaded(net: nn.Module, role: str, config: dict[str, Any], run: Callable[[dict[str, Any]], Record]) -> Record:
@@ -56,16 +67,22 @@ def _loaded(net: nn.Module, role: str, config: dict[str, Any], run: Callable[[di
             raise UserError(
                 f"the {role}'s run {name.run_id}, seed {name.seed}, has no weights to begin with: {outcome(record)}"
             )
-        path, _damaged = latest(name.folder)
-        if path is not None:
-            content = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-            net.load_state_dict({key[4:]: value for key, value in content.items() if key.startswith("net.")})
-            if weights_sha256(net) == record.result["weights_sha256"]:
-                return record
+        if trained(net, name, record):
+            return record
         print_line(f"the weights of {name.run_id}, seed {name.seed}, are not there any more; it is trained again")
         with name.claimed():
             name.start_over()
     raise UserError(f"{name.run_id}, seed {name.seed}: its weights are not those of its record; remove its folder")
+
+
+def trained(net: nn.Module, name: Run, record: Record) -> bool:
+    """Gives ``net`` the weights that a plain run ended with, if its last checkpoint is there and holds those of its record."""
+    path, _damaged = latest(name.folder)
+    if path is None:
+        return False
+    content = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    net.load_state_dict({key[4:]: value for key, value in content.items() if key.startswith("net.")})
+    return weights_sha256(net) == record.result["weights_sha256"]
 
 
 def _ended(config: dict[str, Any], run: Callable[[dict[str, Any]], Record]) -> Record:

@@ -47,8 +47,9 @@ def run(config: dict[str, Any]) -> Record:
         raise Busy(name.owner())
     config = {**config, "logger": online.reachable(config["logger"])}
     built = build(config)
+    origin = _origin(config, built)
     with name.claimed():
-        return _finished(name) or _recorded(config, name, built)
+        return _finished(name) or _recorded(config, name, built, origin)
 
 
 def build(config: dict[str, Any]) -> Any:
@@ -61,6 +62,15 @@ def build(config: dict[str, Any]) -> Any:
 
         pipeline.check(built, config["compression"])
     return built
+
+
+def _origin(config: dict[str, Any], built: Any) -> Any:
+    """What a compressed run begins with, trained before that run is claimed, timed or logged; None of a plain run."""
+    if not config["compression"]["steps"]:
+        return None
+    from experiments.origin import origin_of
+
+    return origin_of(config, built, run)
 
 
 def follow(config: dict[str, Any]) -> None:
@@ -93,7 +103,7 @@ def _finished(name: Run) -> Record | None:
     return found if found and found.status in FINISHED else None
 
 
-def _recorded(config: dict[str, Any], name: Run, built: Any) -> Record:
+def _recorded(config: dict[str, Any], name: Run, built: Any, origin: Any) -> Record:
     """The run, done and recorded. What goes wrong in it is recorded, too, and raised."""
     code = fingerprint.of_modules(sys.modules)
     if not name.same_code(code):
@@ -114,7 +124,7 @@ def _recorded(config: dict[str, Any], name: Run, built: Any) -> Record:
         "attempts": attempt,
     }
     try:
-        return _train(_without_places(config), name, built, made_of, number)
+        return _train(_without_places(config), name, built, origin, made_of, number)
     except UserError:
         raise
     except Exception as error:
@@ -130,13 +140,13 @@ def _without_places(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "data": data, "logger": {**config["logger"], "entity": None}}
 
 
-def _train(config: dict[str, Any], name: Run, built: Any, made_of: dict[str, Any], number: int) -> Record:
+def _train(config: dict[str, Any], name: Run, built: Any, origin: Any, made_of: dict[str, Any], number: int) -> Record:
     from experiments.tracking import log_result, tracked, wandb_path
 
     began = time.monotonic()
     label = config["label"] or name.run_id
     with tracked(config, name.run_id, number, label) as logger, _reporter(name, label) as report:
-        done = _done(config, name, built, logger, report)
+        done = _done(config, name, built, origin, logger, report)
         for path in done.damaged:
             went_on = f"went on from epoch {done.resumed_after}" if done.resumed_after else "started over"
             print_line(f"warning: {shown(path)} is damaged and was not used; {went_on}")
@@ -171,11 +181,11 @@ class Done:
     of: dict[str, Any] = field(default_factory=dict)
 
 
-def _done(config: dict[str, Any], name: Run, built: Any, logger: Any, report: Any) -> Done:
+def _done(config: dict[str, Any], name: Run, built: Any, origin: Any, logger: Any, report: Any) -> Done:
     from lightning_modules import experiment
 
-    if config["compression"]["steps"]:
-        return _compressed(config, name, built, logger, report)
+    if origin is not None:
+        return _compressed(config, name, built, origin, logger, report)
     outcome = experiment.run(built, name.folder, logger, report)
     result = _result(outcome, built.module)
     return Done(
@@ -183,18 +193,16 @@ def _done(config: dict[str, Any], name: Run, built: Any, logger: Any, report: An
     )
 
 
-def _compressed(config: dict[str, Any], name: Run, built: Any, logger: Any, report: Any) -> Done:
-    from experiments.origin import origin_of
+def _compressed(config: dict[str, Any], name: Run, built: Any, origin: Any, logger: Any, report: Any) -> Done:
     from lightning_modules import experiment
     from lightning_modules.complexity import measure
     from lightning_modules.compression import pipeline
 
-    origin, of = origin_of(config, built, run)
-    found = pipeline.run(built, config, origin, name.folder, logger, report)
+    found = pipeline.run(built, config, origin.begins_with, name.folder, logger, report)
     result = _result(found, found.module) | {"compression": {"stages": found.stages, "file": _file(found.sizes)}}
     cost = experiment.cost(config, built)
     cost["run"] = measure(found.module.net.cpu(), tuple(cost["run"]["input"]))
-    return Done(result, cost, found.module, found.training_s, found.resumed_after, found.damaged, of)
+    return Done(result, cost, found.module, found.training_s, found.resumed_after, found.damaged, origin.of)
 
 
 def _result(outcome: Any, module: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from lightning_modules.callbacks.progress import Progress
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "STEPS", 3)
     monkeypatch.setattr(loops, "WARM_UP", 0)
 
 
@@ -36,7 +35,7 @@ def test_each_side_trains_the_same_net_for_as_many_steps(
 
     monkeypatch.setattr(experiment, "build", watched)
     with loops.results_aside():
-        found = getattr(loops, compared)(loops.configuration(loops.NETS["a net three times lighter"]))
+        found = getattr(loops, compared)(loops.configuration(loops.NETS["a net three times lighter"], 3))
     assert all(rate > 0 for rate in (found.values() if isinstance(found, dict) else [found]))
     assert list(steps.values()) == [[(64, 1, 32, 32)] * 3] * nets
 
@@ -64,7 +63,7 @@ def test_the_lighter_net_is_three_times_lighter() -> None:
 
 def test_the_usual_pipeline_gives_the_same_numbers() -> None:
     """The same image, normalised, is what our batches hold, but for rounding."""
-    built = experiment.build(loops.configuration(()), DATA_CACHE)
+    built = experiment.build(loops.configuration((), 3), DATA_CACHE)
     usual, _ = next(iter(loops.UsualImages(built).val_dataloader()))
     mine, _ = next(iter(built.data.val_dataloader()))
     torch.testing.assert_close(usual, mine[:64], atol=1e-5, rtol=0)

@@ -15,7 +15,7 @@ REFUSED = {  # what a test does not have, by a part of the command that needs it
     "make sync": "needs a W&B account|has no runs",
     "data.root=/data/imagenet": "data.root=/data/imagenet: no such folder",
 }
-SLOW = ("SEEDS=0,1,2,3,4", "seed=0,1", "FRESH=1", "recipe.lr=")
+SLOW = ("SEEDS=0,1,2,3,4", "seed=0,1", "FRESH=1", "recipe.lr=", "compression=")
 
 
 def commands() -> list[str]:
