@@ -59,13 +59,18 @@ def test_two_steps(name: str, root: Path, tmp_path: Path) -> None:
     check_groups(experiment.module, chosen["recipe"])
 
 
+def memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
 def check_groups(module: Any, recipe: dict[str, Any]) -> None:
     """The optimiser has each parameter once, and without weight decay those that the recipe excludes."""
     optimizer = module.trainer.optimizers[0]
     assert type(optimizer) is OPTIMIZERS[recipe["optimizer"]]
-    decay = {id(held): group["weight_decay"] for group in optimizer.param_groups for held in group["params"]}
     named = dict(module.net.named_parameters())
-    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(decay) == len(named)
+    vectors = [(vector, group["weight_decay"]) for group in optimizer.param_groups for vector in group["params"]]
+    assert sum(vector.numel() for vector, _ in vectors) == sum(parameter.numel() for parameter in named.values())
+    decay = {memory(vector): number for vector, number in vectors}  # parameters are views of their group's vector
     depthwise = {
         f"{name}.weight"
         for name, layer in module.net.named_modules()
@@ -74,5 +79,5 @@ def check_groups(module: Any, recipe: dict[str, Any]) -> None:
     excluded = recipe["decay_exclude"]
     for name, parameter in named.items():
         free = ("vectors" in excluded and parameter.ndim == 1) or ("depthwise" in excluded and name in depthwise)
-        assert decay[id(parameter)] == (0.0 if free else recipe["weight_decay"]), name
+        assert decay[memory(parameter)] == (0.0 if free else recipe["weight_decay"]), name
     assert "depthwise" not in excluded or len(depthwise) >= 10
