@@ -48,11 +48,12 @@ def main(arguments: list[str]) -> int:
     if path is None:
         timed = ", ".join(name for name in contract.names() if contract.load(name).timed)
         raise UserError(f"table={request.table.name}: has no timed column; {timed} has")
+    told = [override for override in extra if override.lstrip("+").startswith("logger")]  # the others are the nets'
+    logger = online.reachable(compose(told)["logger"])
     effort = SHORT if request.budget == SMOKE else USUAL
     found = measure(request, Effort(own["rounds"] or effort.rounds, effort.seconds))
     found.write(path)
     print_line(f"written to {shown(path)}")
-    logger = online.reachable(compose(list(extra))["logger"])
     if logger["name"] != "none":
         from experiments.tracking import log_timing  # imports Lightning and W&B, which takes seconds
 

@@ -54,7 +54,7 @@ def test_kill_9_and_again_gives_the_same_result_bit_for_bit(tmp_path: Path, unin
     assert record["provenance"]["attempts"] == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_asked_to_stop_it_stops_soon_says_how_to_go_on_and_goes_on(
     tmp_path: Path, uninterrupted: dict, number: signal.Signals
 ) -> None:

@@ -99,8 +99,10 @@ NETS = {
     "run arch.memory_format=last": "arch.memory_format=last: choose one of contiguous, channels_last",
     "run arch.paper_input=[3]": "arch.paper_input=[3]: must be [channels, height, width], whole numbers above 0",
     "run arch.name=../../x": "arch.name=../../x: up to 40 letters, digits, '_', '-' and '.' only, for it names folders",
-    "run compression.steps=[prune]": "compression.steps[1]: each step is {method: ..., ...}, with one of distill,",
-    "run compression.steps=[{method:shrink}]": "compression.steps[1]: method=shrink: choose one of distill, low_rank,",
+    "run compression.steps=[prune]": "compression.steps[1]: each step is {method: ..., ...}, with one of "
+    "distill, low_rank, xnor, prune, share, quantize",
+    "run compression.steps=[{method:shrink}]": "compression.steps[1]: method=shrink: choose one of "
+    "distill, low_rank, xnor, prune, share, quantize",
 }
 RECIPES = {
     "run recipe.lr=-0.1": "recipe.lr=-0.1: must be above 0",

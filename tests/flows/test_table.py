@@ -146,6 +146,7 @@ def test_a_changed_argument_is_another_run_and_is_marked(results: Path, tmp_path
     assert not set(records(tmp_path)) & set(records(results))
 
 
+@pytest.mark.slow
 def test_an_unreadable_record_is_named_done_again_and_hurts_no_other(results: Path, tmp_path: Path) -> None:
     import shutil
 
