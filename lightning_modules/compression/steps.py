@@ -57,13 +57,11 @@ class Plan:
 
     Args:
         steps: one after another.
-        start: "parent", the plain run of the same configuration and seed; or "scratch", its untrained net.
         huffman: whether codes in the file are Huffman's, or of one width.
         index_bits: of relative positions in the file.
     """
 
     steps: tuple[Step, ...]
-    start: str
     huffman: bool
     index_bits: int
 
@@ -72,7 +70,7 @@ class Plan:
         """Raises UserError: what ``check`` raises; an unknown field or a value out of range."""
         check(compression)
         steps = tuple(_step(number, content) for number, content in enumerate(compression["steps"], 1))
-        return cls(steps, compression["start"], compression["file"]["huffman"], compression["file"]["index_bits"])
+        return cls(steps, compression["file"]["huffman"], compression["file"]["index_bits"])
 
 
 def check(compression: Mapping[str, Any]) -> None:

@@ -39,6 +39,7 @@ def test_deep_compression(pruned_and_shared: Path, here: Here) -> None:
     assert {"lightning_modules/compression/pruning.py", "lightning_modules/compression/sharing.py"} <= set(
         record["provenance"]["code"]
     )
+    assert not [path for path in parent["provenance"]["code"] if "compression" in path], "it uses none of it"
     stages = record["result"]["compression"]["stages"]
     assert [(stage["method"], stage["round"]) for stage in stages] == [("prune", 1), ("prune", 2), ("share", 1)]
     densities = [stage["density"] for stage in stages]
