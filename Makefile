@@ -24,7 +24,8 @@ DEV := $(VENV)/.dev-installed
 CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
 PRINT = @$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
 
-.PHONY: table1 classic-and-compact table3 squeezenet-bypass table4 shufflenet-groups table5 shufflenet-vs-mobilenet
+.PHONY: table1 classic-and-compact table2 squeezenet-vs-compression table3 squeezenet-bypass table4 shufflenet-groups
+.PHONY: table5 shufflenet-vs-mobilenet table13 compression-methods
 .PHONY: table11 shufflenet-v2 table14 peleenet table15 compact-mobilenet fd-mobilenet figure1 squeezenet-design-space
 .PHONY: help setup doctor list plan tables verify publish sync browse bench check test test-full clean-venv
 
@@ -41,6 +42,9 @@ doctor: ## Check Python, packages, data, disk, W&B and the results: what is wron
 table1 classic-and-compact: $(CORE) ## Classic and compact nets: size, multiply-adds, parameters; no training, seconds
 	$(PRINT)
 
+table2 squeezenet-vs-compression: $(CORE) ## SqueezeNet against compressed AlexNet: SVD, pruning, Deep Compression (paper's Table 2)
+	$(PRINT)
+
 table3 squeezenet-bypass: $(CORE) ## SqueezeNet without, with simple and with complex bypass (paper's Table 3)
 	$(PRINT)
 
@@ -51,6 +55,9 @@ table5 shufflenet-vs-mobilenet: $(CORE) ## ShuffleNet against MobileNet at equal
 	$(PRINT)
 
 table11 shufflenet-v2: $(CORE) ## ShuffleNet V2 against V1, MobileNet V1 and V2: error and speed (paper's Table 8)
+	$(PRINT)
+
+table13 compression-methods: $(CORE) ## Compression methods head to head on SqueezeNet 1.1 and MobileNet: error, file, speed
 	$(PRINT)
 
 table14 peleenet: $(CORE) ## PeleeNet: its design choices one by one, and against MobileNet (paper's Tables 2 and 3)

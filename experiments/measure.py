@@ -2,19 +2,21 @@
 
 python -m experiments.measure table=table11 budget=proxy rounds=12
 
-Every net at its paper's input, in evaluation mode, eager, on one thread. All rows are measured in this one process, in
-rounds: once each, then all again, so that what disturbs the machine disturbs all. Needs an idle machine; says so where
-it is not. Budget smoke takes two short rounds, which are never judged.
+Every net at its paper's input, in evaluation mode, on one thread, in PyTorch or in ONNX Runtime as the column says. All
+rows are measured in this one process, in rounds: once each, then all again, so that what disturbs the machine disturbs
+all. Rows that compute the same, as pruned and plain nets do, are measured once. Needs an idle machine; says so where it is
+not. Budget smoke takes two short rounds, which are never judged.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from experiments.benchmarks.rounds import interleaved
 from experiments.suite import cli, contract, imports, online, provenance
+from experiments.suite.columns import Column
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.costs import of_paper
@@ -23,7 +25,8 @@ from experiments.suite.paths import shown
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request
 from experiments.suite.rounds import MIN_ROUNDS
-from experiments.suite.timings import SMOKE, Timing, net_of
+from experiments.suite.subjects import Subject
+from experiments.suite.timings import SMOKE, Timing, net_of, structural
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
@@ -47,7 +50,7 @@ def main(arguments: list[str]) -> int:
     path = request.timing_path()
     if path is None:
         timed = ", ".join(name for name in contract.names() if contract.load(name).timed)
-        raise UserError(f"table={request.table.name}: has no timed column; {timed} has")
+        raise UserError(f"table={request.table.name}: has no timed column; choose from {timed}")
     told = [override for override in extra if override.lstrip("+").startswith("logger")]  # the others are the nets'
     logger = online.reachable(compose(told)["logger"])
     effort = SHORT if request.budget == SMOKE else USUAL
@@ -63,10 +66,8 @@ def main(arguments: list[str]) -> int:
 
 def measure(request: Request, effort: Effort) -> Timing:
     """Every implemented row and every timed column of the table, all in the same rounds."""
-    from lightning_modules import nets  # imports torch, which takes seconds
-
-    archs = {row: of_paper(arch) for row, arch in request.archs.items()}
-    print_line(f"speed of {len(archs)} nets, {effort.rounds} rounds")
+    names = {row: net_of(subject) for row, subject in request.subjects.items()}
+    print_line(f"speed of {len(set(names.values()))} nets, {effort.rounds} rounds")
     if effort.rounds < MIN_ROUNDS and request.budget != SMOKE:
         print_line(f"warning: a claim needs {MIN_ROUNDS} rounds")
     sides = _sides(request, effort.seconds)
@@ -75,28 +76,62 @@ def measure(request: Request, effort: Effort) -> Timing:
     others = meter.others()
     if others is not None and others > BUSY:
         print_line(f"warning: other processes kept {others:.1f} cores busy meanwhile; measure again on an idle machine")
-    columns = [column.name for column in request.table.timed]
+    columns = request.table.timed
     return Timing(
-        samples={row: {name: _rounded(samples[f"{row} {name}"]) for name in columns} for row in archs},
-        nets={row: net_of(arch) for row, arch in archs.items()},
-        code={row: _code(nets.classes()[arch["net"]]) for row, arch in archs.items()},
+        samples={
+            row: {
+                column.name: _rounded([column.of_speed(speed) for speed in samples[f"{name} {column.name}"]])
+                for column in columns
+            }
+            for row, name in names.items()
+        },
+        nets=names,
+        code={row: _code(subject, columns) for row, subject in request.subjects.items()},
         provenance=_provenance(began, others),
     )
 
 
 def _sides(request: Request, seconds: float) -> dict[str, Callable[[], float]]:
-    """A sampler for each row and column."""
-    from lightning_modules import speed
+    """A sampler of images per second for each net and column."""
+    from lightning_modules import speed  # imports torch, which takes seconds
 
     speed.prepare()
     found = {}
-    for row, arch in request.archs.items():
-        arch = of_paper(arch)
-        net = speed.build(arch)
+    for name, subject in {net_of(subject): subject for subject in request.subjects.values()}.items():
+        arch = of_paper(subject.arch)
+        net = speed.build(arch, _restructured_by(subject.compression))
+        run: dict[str, Callable[..., Any]] = {"eager": net}
         for column in request.table.timed:
             assert column.batch is not None  # that is what makes it timed
-            found[f"{row} {column.name}"] = speed.timer(net, arch, column.batch, seconds)
+            images = speed.noise(arch, column.batch)
+            if column.backend == "onnx":
+                images = images.contiguous()
+                if "onnx" not in run:
+                    run["onnx"] = _in_onnx_runtime(net, subject.compression, images)
+            found[f"{name} {column.name}"] = speed.timer(run[column.backend], images, seconds)
     return found
+
+
+def _restructured_by(compression: Mapping[str, Any]) -> Callable[[Any], None] | None:
+    if not structural(compression):
+        return None  # and compression's code has no part in the speed
+    from lightning_modules.compression.structure import restructure
+
+    return lambda net: restructure(net, compression)
+
+
+def _in_onnx_runtime(net: Any, compression: Mapping[str, Any], images: Any) -> Callable[..., Any]:
+    """The net in float32 or, where it is to be, in int8; the ranges of noise are as good as any for its speed."""
+    from lightning_modules import speed
+    from lightning_modules.onnx_files import OnnxNet, exported, quantised
+
+    content = exported(net, images.shape[1:], [str(number) for number in range(speed.CLASSES)])
+    if structural(compression):
+        from lightning_modules.compression.structure import in_integers
+
+        if options := in_integers(compression):
+            content = quantised(content, [images.numpy()], options.per_channel)
+    return OnnxNet(content, speed.THREADS)
 
 
 def _progress(rounds: int) -> Callable[[str], None]:
@@ -118,8 +153,13 @@ def _rounded(values: list[float]) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
-def _code(net: str) -> dict[str, str]:
-    return imports.code_of(["lightning_modules.speed", f"lightning_modules.nets.{net}"])
+def _code(subject: Subject, columns: Sequence[Column]) -> dict[str, str]:
+    from lightning_modules import nets
+
+    modules = ["lightning_modules.speed", f"lightning_modules.nets.{nets.classes()[subject.arch['net']]}"]
+    modules += ["lightning_modules.compression.structure"] * bool(structural(subject.compression))
+    modules += ["lightning_modules.onnx_files"] * any(column.backend == "onnx" for column in columns)
+    return imports.code_of(modules)
 
 
 def _provenance(began: datetime, others: float | None) -> dict[str, Any]:

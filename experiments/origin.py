@@ -20,15 +20,17 @@ from lightning_modules.experiment import Experiment
 from lightning_modules.nets.build import build_net, check_images
 from lightning_modules.training import weights_sha256
 
+ERRORS = ("top1_err", "top5_err")
 WAIT_S = 2.0  # between two looks at a run that another process is at
 
 
 @dataclass(frozen=True)
 class Origins:
-    """``of``: which runs it is of, {"parent": {run_id, seed, weights_sha256}}."""
+    """``of``: which runs it is of, {"parent": {run_id, seed, weights_sha256}}; ``before``: the parent's errors."""
 
     begins_with: Origin
     of: Mapping[str, Any]
+    before: Mapping[str, float]
 
 
 def origin_of(config: Mapping[str, Any], built: Experiment, run: Callable[[dict[str, Any]], Record]) -> Origins:
@@ -42,7 +44,7 @@ def origin_of(config: Mapping[str, Any], built: Experiment, run: Callable[[dict[
     weights: Mapping[str, Tensor] | None = None
     teacher: nn.Module | None = None
     teacher_format = "contiguous"
-    of = {}
+    of, before = {}, {}
     for role, ancestor in parents(config).items():
         net = build_net(ancestor["arch"], built.data.num_classes, built.data.in_channels)
         if role == "teacher":
@@ -53,9 +55,10 @@ def origin_of(config: Mapping[str, Any], built: Experiment, run: Callable[[dict[
         of[role] = {"run_id": record.run_id, "seed": record.seed, "weights_sha256": record.result["weights_sha256"]}
         if role == "parent":
             weights = net.state_dict()
+            before = {f"before/{name}": record.metrics[f"test/{name}"] for name in ERRORS}
         else:
             teacher, teacher_format = net, ancestor["arch"]["memory_format"]
-    return Origins(Origin(weights, teacher, teacher_format), of)
+    return Origins(Origin(weights, teacher, teacher_format), of, before)
 
 
 def _loaded(net: nn.Module, role: str, config: dict[str, Any], run: Callable[[dict[str, Any]], Record]) -> Record:

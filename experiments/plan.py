@@ -42,9 +42,11 @@ def main(arguments: list[str]) -> int:
     if request.differs:
         print_line(f"not the contract's runs ({' '.join(extra)}): marked in the table, never published")
     if uncounted := request.uncounted():
-        print_line(f"{len(uncounted)} of {len(request.archs)} nets to count, in seconds: {', '.join(uncounted)}")
+        print_line(f"{len(uncounted)} of {len(request.subjects)} nets to count, in seconds: {', '.join(uncounted)}")
+    if uncoded := request.uncoded():
+        print_line(f"{len(uncoded)} files at the paper's scale to make, in seconds: {', '.join(uncoded)}")
     if request.table.timed and (untimed := request.untimed()):
-        print_line(f"the speed of {len(untimed)} of {len(request.archs)} nets to measure, in minutes")
+        print_line(f"the speed of {len(untimed)} of {len(request.subjects)} nets to measure, in minutes")
     print_line(_left(runs, missing, len(request.places(own["jobs"]))))
     return 0
 

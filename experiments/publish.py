@@ -3,11 +3,15 @@
 python -m experiments.publish table=table3 replace=false
 
 ``replace=true`` puts runs of this code in the place of published runs of older code (`make verify` names those).
-What a net costs is published where no run says it, and always by this code. Timings are published whole, and replaced
-with ``replace=true`` only.
+What a net costs is published where no run says it, and always by this code; so is what a file takes at the paper's
+scale. Timings are published whole, and replaced with ``replace=true`` only.
 """
 
-from experiments.suite import cli, costs
+from collections.abc import Callable
+from typing import TypeVar
+
+from experiments.suite import cli, coded_sizes, costs
+from experiments.suite.coded_sizes import Coded
 from experiments.suite.costs import Cost
 from experiments.suite.files import write_json
 from experiments.suite.paths import published, shown
@@ -19,18 +23,22 @@ from experiments.suite.store import Run
 from experiments.suite.verb import parse
 from lightning_modules.errors import CorruptFileError
 
+Exact = TypeVar("Exact", Cost, Coded)
+
 
 def main(arguments: list[str]) -> int:
     own, _ = parse(arguments, {"table": None, "replace": False})
     request = published_request(own["table"])
     mine = [(Run(row.contract_id, seed), row) for row in request.rows for seed in request.table.seeds]
     runs = [_publish(run, row, own["replace"]) for run, row in mine]
-    counted = [_publish_cost(cost) for cost in _costs(request)]
+    counted = [_publish_exact(cost, costs.read) for cost in _costs(request)]
+    coded = [_publish_exact(coded, coded_sizes.read) for coded in request.here().coded.values()]
     timed = _publish_timing(request, own["replace"])
     problems = write_published(request.table.name)
     for line in problems:
         print_line(f"warning: {line}")
-    added = f"{sum(runs)} runs added" + (f", {sum(counted)} costs" if any(counted) else "") + ", the speed" * timed
+    added = f"{sum(runs)} runs added" + (f", {sum(counted)} costs" if any(counted) else "")
+    added += (f", {sum(coded)} files at the paper's scale" if any(coded) else "") + ", the speed" * timed
     print_line(f"{added}; {shown(published() / 'tables')}/{request.table.name}.{{md,csv,json}} written")
     return 0
 
@@ -62,10 +70,10 @@ def _costs(request: Request) -> list[Cost]:
     return [cost for row, cost in request.here().costs.items() if row not in by_run]
 
 
-def _publish_cost(mine: Cost) -> bool:
-    """Whether it was added: it is of this code, and what is there is not."""
+def _publish_exact(mine: Exact, read: Callable[[str, bool], Exact | None]) -> bool:
+    """Whether a cost or a file's size was added: it is of this code, and what is there is not."""
     try:
-        there = costs.read(mine.name, public=True)
+        there = read(mine.name, True)
     except CorruptFileError as error:
         print_line(f"warning: {error}; it is written anew")
         there = None

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.suite import cli, fingerprint, online, provenance
+from experiments.suite.coded_sizes import said
 from experiments.suite.compose import compose, resolve, with_content
+from experiments.suite.costs import of_paper
 from experiments.suite.devices import hide_gpus
 from experiments.suite.identity import run_id
 from experiments.suite.overrides import check_command
@@ -196,21 +198,28 @@ def _done(config: dict[str, Any], name: Run, built: Any, origin: Any, logger: An
         return _compressed(config, name, built, origin, logger, report)
     outcome = experiment.run(built, name.folder, logger, report)
     result = _result(outcome, built.module)
-    return Done(
-        result, experiment.cost(config, built), built.module, outcome.training_s, outcome.resumed_after, outcome.damaged
-    )
+    cost = _cost(config, built)
+    return Done(result, cost, built.module, outcome.training_s, outcome.resumed_after, outcome.damaged)
 
 
 def _compressed(config: dict[str, Any], name: Run, built: Any, origin: Any, logger: Any, report: Any) -> Done:
-    from lightning_modules import experiment
     from lightning_modules.complexity import measure
     from lightning_modules.compression import pipeline
 
     found = pipeline.run(built, config, origin.begins_with, name.folder, logger, report)
-    result = _result(found, found.module) | {"compression": {"stages": found.stages, "file": _file(found.sizes)}}
-    cost = experiment.cost(config, built)
-    cost["run"] = measure(found.module.net.cpu(), tuple(cost["run"]["input"]))
+    result = _result(found, found.module) | {
+        "compression": {"stages": found.stages, "file": said(found.sizes) if found.sizes else None}
+    }
+    result["metrics"] |= origin.before
+    cost = _cost(config, built)
+    cost["run"] = measure(found.net.cpu(), tuple(cost["run"]["input"]))
     return Done(result, cost, found.module, found.training_s, found.resumed_after, found.damaged, origin.of)
+
+
+def _cost(config: dict[str, Any], built: Any) -> dict[str, Any]:
+    from lightning_modules import experiment
+
+    return experiment.cost({**config, "arch": of_paper(config["arch"])}, built)
 
 
 def _result(outcome: Any, module: Any) -> dict[str, Any]:
@@ -229,14 +238,6 @@ def _result(outcome: Any, module: Any) -> dict[str, Any]:
         "per_example": per_example,
         "weights_sha256": outcome.weights_sha256,
     }
-
-
-def _file(sizes: Any) -> dict[str, Any] | None:
-    """Where the bytes of a compressed file go, and the entropy of each part that is coded beside its bits."""
-    if sizes is None:
-        return None
-    coded = {part: {"count": one.count, "bits": one.bits, "entropy": one.entropy} for part, one in sizes.coded.items()}
-    return {"bytes": sizes.total, "parts": sizes.parts, "coded": coded, "fillers": sizes.fillers}
 
 
 def describe(record: Record) -> str:

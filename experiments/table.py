@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.counting import count_missing
+from experiments.counting import code_missing, count_missing
 from experiments.suite import cli, online, rendering
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     places = request.places(own["jobs"])
     missing = [run for run in request.planned() if run.to_do or own["fresh"]]
     print_line(outlook(request, missing, len(places)))
-    for line in unreadable(request.archs, request.timing_path()):
+    for line in unreadable(request.subjects, request.timing_path()):
         print_line(f"warning: {line}; it is made again")
     failures = {}
     logger = online.reachable(compose(request.rows[0].overrides)["logger"]) if missing else {}
@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
         _rehearse(arguments)
         failures = _run(_logged(missing, logger), places, request.table.name, own["fresh"])
     count_missing(request)
+    code_missing(request)
     if request.table.timed and (own["fresh"] or request.untimed()):
         _measure(request)
     data, problems = render(request)
@@ -107,7 +108,7 @@ def outlook(request: Request, missing: Sequence[PlannedRun], jobs: int) -> str:
     if not total:
         left = len(request.uncounted())
         return (
-            f"{request.table.name}: nothing to train, {f'{left} of ' if left else 'all '}{len(request.archs)} nets "
+            f"{request.table.name}: nothing to train, {f'{left} of ' if left else 'all '}{len(request.subjects)} nets "
             + ("to count" if left else "are counted")
         )
     what = f"{request.table.name} at budget {request.budget}"

@@ -150,7 +150,7 @@ def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:
 
 
 def log_timing(table: str, budget: str, timing: Timing, logger: Mapping[str, Any]) -> None:
-    """One run for a measurement of speeds: images per second of each net, over its rounds, as a wandb.Table."""
+    """One run for a measurement of speeds: each net's in the columns' units, over its rounds, as a wandb.Table."""
     with _as_a_mirror():
         about = {"group": table, "job_type": "measure", "name": f"{table}/{budget}/speed", "tags": [table, budget]}
         run = _started(logger, **about, config=dict(timing.provenance))
@@ -161,7 +161,7 @@ def log_timing(table: str, budget: str, timing: Timing, logger: Mapping[str, Any
                 for column, values in columns.items()
             ]
             columns: list[Any] = ["row", "column", "median", "lowest", "highest", "rounds"]
-            run.log({f"{table}/images_s": wandb.Table(columns=columns, data=lines)})
+            run.log({f"{table}/speed": wandb.Table(columns=columns, data=lines)})
             run.summary.update({f"{row}/{column}": median for row, column, median, *_ in lines})
         finally:
             run.finish()

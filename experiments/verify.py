@@ -54,6 +54,7 @@ def _stale(names: Sequence[str]) -> list[str]:
         lines += [f"{record.run_id}, seed {record.seed} is {staleness(record)}" for record in records]
         costs = [cost for row, cost in found.costs.items() if not found.records.get(row)]
         lines += [f"the cost of {cost.name} is {cost.stale}" for cost in costs]
+        lines += [f"the file of {coded.name} is {coded.stale}" for coded in found.coded.values()]
         if found.timing:
             lines += [f"{name}, {row}: {found.timing.stale(row)}" for row in found.timing.samples]
     return [line for line in dict.fromkeys(lines) if not line.endswith((" is ", ": "))]

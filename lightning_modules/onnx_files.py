@@ -85,6 +85,17 @@ class OnnxNet:
         return tuple(self._session.get_inputs()[0].shape[1:])
 
 
+class OnnxModule(nn.Module):
+    """A file's net as a module without parameters, (N, C, H, W) -> logits (N, classes), to be tested like any other."""
+
+    def __init__(self, model: Path | bytes):
+        super().__init__()
+        self._net = OnnxNet(model)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._net(images.cpu()))
+
+
 def exported(
     net: nn.Module, input_shape: Sequence[int], labels: Sequence[str], metadata: Mapping[str, str] | None = None
 ) -> bytes:

@@ -18,6 +18,11 @@ def test_the_net_is_ready_for_use_in_its_memory_format(memory_format: str) -> No
     assert weight.is_contiguous(memory_format=torch.channels_last) == (memory_format == "channels_last")
 
 
+def test_its_layers_can_be_others() -> None:
+    seen: list[nn.Module] = []
+    assert speed.build(arch("squeezenet"), seen.append) is seen[0]
+
+
 class Counted(nn.Module):
     """Takes ``seconds`` a batch and remembers what it was given."""
 
@@ -34,7 +39,7 @@ class Counted(nn.Module):
 
 def test_images_per_second_of_batches_of_the_paper_s_input() -> None:
     net = Counted(0.005)
-    sample = speed.timer(net, arch("squeezenet"), batch=8, seconds=0.05)
+    sample = speed.timer(net, speed.noise(arch("squeezenet"), batch=8), seconds=0.05)
     assert net.seen == [((8, 3, 227, 227), False)] * 2
     found = sample()
     batches = len(net.seen) - 2
@@ -44,6 +49,6 @@ def test_images_per_second_of_batches_of_the_paper_s_input() -> None:
 
 def test_a_batch_that_takes_longer_is_measured_once() -> None:
     net = Counted(0.02)
-    sample = speed.timer(net, arch("squeezenet"), batch=1, seconds=0.001)
+    sample = speed.timer(net, speed.noise(arch("squeezenet"), batch=1), seconds=0.001)
     sample()
     assert len(net.seen) == 3

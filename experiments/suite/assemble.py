@@ -4,9 +4,10 @@ The result is plain JSON, and all that rendering needs.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from experiments.suite import claim_estimate, claims, rounds, scale, statistics, timed_claims
+from experiments.suite import claim_estimate, claims, file_parts, rounds, scale, statistics, timed_claims
 from experiments.suite.columns import Column, printed_text
 from experiments.suite.contract import Row, Table
 from experiments.suite.evidence import Evidence
@@ -38,6 +39,7 @@ def assemble(
     scaled = scale.notes(table, [found.records for found in sides.values()])
     said = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
     rows = [row for row in table.rows if not row.extra or row.name in here.records or _known(row, sides)]
+    files = file_parts.of_rows(rows, sides)
     return _tidy(
         {
             "table": table.name,
@@ -53,6 +55,7 @@ def assemble(
             ),
             "columns": [_column(column) for column in table.columns],
             "rows": [_row(table, row, sides, said[row.name]) for row in rows],
+            **({"files": files} if files else {}),
             "claims": [
                 {
                     "id": claim.id,
@@ -80,7 +83,7 @@ def _judged(table: Table, budget: str, found: Evidence) -> dict[str, dict[str, A
     """By claim id. What is computed or timed of a row is known without a run; what is trained is not."""
     runs = {name: [record for record in row if record.seed in table.seeds] for name, row in found.records.items()}
     verdicts = claims.judge(table, budget, runs)
-    known = Evidence(runs, found.costs)
+    known = replace(found, records=runs)
     for claim in table.claims:
         column = table.column(claim.metric)
         if column.kind == "computed":
@@ -192,6 +195,8 @@ def _cell(column: Column, row: Row, sides: Mapping[str, Evidence]) -> dict[str, 
         cell["printed"] = printed_text(printed)
     if also := {who: values[column.name] for who, values in row.also.items() if values[column.name] is not None}:
         cell["also"] = {who: {"value": value, "printed": printed_text(value)} for who, value in also.items() if value}
+    if column.name in row.simulated:
+        cell["simulated"] = True
     notes = [row.cell_notes.get(column.name)]
     for side, found in sides.items():
         cell[side], problem = _number(column, row, found)
@@ -199,7 +204,8 @@ def _cell(column: Column, row: Row, sides: Mapping[str, Evidence]) -> dict[str, 
     if cell["published"] and cell["here"]:
         cell["difference"] = cell["here"]["mean"] - cell["published"]["mean"]
     known = cell["here"] or cell["published"]
-    if column.kind == "computed" and printed is not None and known and not agrees(known["mean"], printed):
+    exact = column.kind == "computed" and column.scale != "coded"  # of drawn weights, which are not the paper's
+    if exact and printed is not None and known and not agrees(known["mean"], printed):
         notes.append(None if notes[0] else f"{column.text(known['mean'])} is not what the paper prints")
     kept = _joined(notes)
     return {**cell, "note": kept} if kept else cell
@@ -221,7 +227,8 @@ def _number(column: Column, row: Row, found: Evidence) -> tuple[dict[str, Any] |
         return None, None
     if column.kind == "computed":
         first = next(iter(usable.values()))
-        source = {"runs": _runs(usable)} if found.records.get(row.name) else {"cost": found.costs[row.name].name}
+        of_runs = column.scale != "coded" and found.records.get(row.name)
+        source = {"runs": _runs(usable)} if of_runs else {"cost": first.run_id}
         return {"mean": column.value(first), "low": None, "high": None, "n": None, "runs": [], **source}, None
     try:
         samples = aligned(column, ["row"], {"row": records})

@@ -6,7 +6,7 @@ column, add it to COMPUTED, TIMED or MEASURED; every other module reads it from 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -20,7 +20,10 @@ from experiments.suite.statistics import Statistic
 from lightning_modules.errors import UserError
 
 Kind = Literal["computed", "trained", "timed"]
-SPLITS = ("train", "val", "test")
+# What a metric's name begins with, and what a column's head says of it. `file` is that of a compressed run; `before` the
+# run that it began with.
+SPLITS = {"test": "", "val": "validation", "train": "training", "before": "before compression", "file": ""}
+Scale = Literal["paper", "run", "coded"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,14 @@ class Column:
     decimals: int = 2
     keys: tuple[str, ...] = ()
     shifts: Mapping[str, int] = field(default_factory=dict)
-    batch: int | None = None  # images at a time; timed columns only
-    compute: Callable[[Mapping[str, Any]], float] | None = None  # of record.cost["paper"]; computed columns only
+    batch: int | None = None  # images at a time; timed columns only, as the next two
+    backend: Literal["eager", "onnx"] = "eager"  # PyTorch, or ONNX Runtime, which computes int8 nets in int8
+    of_speed: Callable[[float], float] = lambda images_s: images_s  # in the column's unit
+    scale: Scale = (
+        "paper"  # of record.cost, what `compute` reads; "coded" is no run's (experiments/suite/coded_sizes.py)
+    )
+    compute: Callable[[Mapping[str, Any]], float] | None = None  # computed columns only
+    plain: Callable[[Mapping[str, Any]], float] | None = None  # of record.cost["run"], where a plain run has no metric
     source: str | None = None  # the per-example values a statistic is taken of, where that is another metric
     statistic: Statistic | None = None  # (S, N) per-example values -> (S,); None: their mean
 
@@ -57,10 +66,12 @@ class Column:
         found = record.metrics.get(self.name)
         if found is None and (opposite := _opposite(self.name)) in record.metrics:
             found = 100.0 - record.metrics[opposite]
+        if found is None and self.plain is not None and not _steps(record):
+            found = self.plain(record.cost["run"]) if "run" in record.cost else None
         return float(found) if found is not None and math.isfinite(found) else None
 
     def _computed(self, record: Record) -> float | None:
-        scale = record.cost.get("paper")
+        scale = record.cost.get(self.scale)
         return self.of_cost(scale) if isinstance(scale, dict) else None
 
     def of_cost(self, cost: Mapping[str, Any]) -> float | None:
@@ -81,21 +92,35 @@ class Column:
         return next((key for key in self.keys if key in row), None)
 
     def in_unit(self, number: float | int | None, field: str) -> float | int | None:
-        """A printed number of that field, with its digits, in the column's unit: 0.714 (``gmacs``) is 714 (M)."""
-        if number is None or field not in self.shifts:
-            return number
-        shifted = Decimal(text(number)).scaleb(self.shifts[field])
-        found = yamls.Printed(shifted)
-        found.text = f"{shifted:f}"
-        return found
+        """A printed number of that field, with its digits, in the column's unit: 0.714 (``gmacs``) is 714 (M).
+
+        Of an accuracy it is the error, where the column is of errors, and the other way round.
+        """
+        if number is None:
+            return None
+        if field in self.shifts:
+            return _printed(Decimal(text(number)).scaleb(self.shifts[field]))
+        opposites = [_opposite(key) for key in self.keys]
+        return _printed(100 - Decimal(text(number))) if field in opposites else number
 
     def text(self, value: float) -> str:
         return f"{value:,.{self.decimals}f}"
 
 
+def _printed(number: Decimal) -> yamls.Printed:
+    found = yamls.Printed(number)
+    found.text = f"{number:f}"
+    return found
+
+
 def printed_text(value: float) -> str:
     """A paper's number with its own digits and with thousands separators."""
     return f"{value:,.{decimals(value)}f}" if "e" not in text(value).lower() else text(value)
+
+
+def _steps(record: Record) -> Sequence[Any]:
+    """What compressed the run's net."""
+    return (record.config.get("compression") or {}).get("steps") or ()
 
 
 def _opposite(name: str) -> str:
@@ -133,16 +158,34 @@ COMPUTED: dict[str, Column] = {
             "macs_m", "Multiply-adds", "Mult-adds, M", "computed", "lower", "M", 1,
             ("mult_adds_m", "mflops", "mmacs", "gmacs"), shifts={"gmacs": 3}, compute=lambda c: c["macs"] / 1e6,
         ),
+        Column(
+            "run_macs_m", "Multiply-adds as trained", "Mult-adds as trained, M", "computed", "lower", "M",
+            scale="run", compute=lambda c: c["macs"] / 1e6,
+        ),
+        Column(
+            "coded_mb", "File size at the paper's scale", "File at the paper's scale, MB", "computed", "lower", "MB",
+            keys=("model_mb", "size_mb"), scale="coded", compute=lambda c: c["bytes"] / 2**20,
+        ),
+        Column(
+            "coded_ratio", "Ratio to the first row at the paper's scale", "Times smaller than the first row", "computed",
+            "higher", "times", 0, ("ratio_vs_alexnet",), scale="coded", compute=lambda c: c["first_bytes"] / c["bytes"],
+        ),
     )
 }  # fmt: skip
 
 # Of the paper's network at the paper's input, on the machine that `experiments.measure` ran on.
 TIMED: dict[str, Column] = {
-    f"images_s_b{batch}": Column(
-        f"images_s_b{batch}", f"Speed at batch {batch}", f"Images/s, batch {batch}", "timed", "higher", "images/s", 1,
-        (f"images_s_b{batch}",), batch=batch,
-    )
-    for batch in (1, 8)
+    **{
+        f"images_s_b{batch}": Column(
+            f"images_s_b{batch}", f"Speed at batch {batch}", f"Images/s, batch {batch}", "timed", "higher", "images/s",
+            1, (f"images_s_b{batch}",), batch=batch,
+        )
+        for batch in (1, 8)
+    },
+    "onnx_ms": Column(
+        "onnx_ms", "Latency in ONNX Runtime", "Latency in ONNX Runtime, ms", "timed", "lower", "ms", batch=1,
+        backend="onnx", of_speed=lambda images_s: 1000 / images_s,
+    ),
 }  # fmt: skip
 
 # By the metric's name without its split; `name` is filled in when a table asks for it.
@@ -154,8 +197,9 @@ MEASURED: dict[str, Column] = {
     "loss": Column("", "Loss", "Loss", "trained", "lower", "", 3),
     "nme": Column("", "NME", "NME, %", "trained", "lower", "points"),
     "nme_median": Column("", "Median NME", "Median NME, %", "trained", "lower", "points", statistic=_median),
-    "latency_ms": Column("", "Latency", "Latency, ms", "timed", "lower", "ms"),
-    "images_s": Column("", "Throughput", "Images/s", "timed", "higher", "images/s", 1),
+    "bytes": Column("", "File size", "File, bytes", "trained", "lower", "bytes", 0, plain=lambda c: 4.0 * c["params"]),
+    "ratio": Column("", "Compression ratio", "Ratio", "trained", "higher", "times", 1, plain=lambda c: 1.0),
+    "density": Column("", "Density", "Density", "trained", "lower", "", 3, plain=lambda c: 1.0),
 }
 
 
@@ -168,7 +212,7 @@ def column(name: str) -> Column:
         raise UserError(yamls.unknown("column", name, _known()))
     shape = MEASURED.get(metric) or _unlisted(name, metric)
     source = f"{split}/{metric.removesuffix('_median')}" if shape.statistic is _median else None
-    place = "" if split == "test" else f" ({'validation' if split == 'val' else 'training'})"
+    place = f" ({SPLITS[split]})" if SPLITS[split] else ""
     return replace(
         shape, name=name, keys=(metric,), source=source, label=shape.label + place, header=shape.header + place
     )
@@ -185,4 +229,5 @@ def _unlisted(name: str, metric: str) -> Column:
 
 
 def _known() -> list[str]:
-    return [*COMPUTED, *TIMED, *(f"test/{metric}" for metric in MEASURED)]
+    files = ("bytes", "ratio", "density")
+    return [*COMPUTED, *TIMED, *(f"{'file' if metric in files else 'test'}/{metric}" for metric in MEASURED)]

@@ -3,6 +3,9 @@
 A file of conf/experiment/<table> that the contract does not list is an extra row after its rows: somebody's own net
 beside the paper's, run and shown as any other row, of which nothing is claimed.
 
+A row with ``paper_scale: {densities: <place in conf/paper>}`` also has a compressed file of the paper's own net, with
+drawn weights: what compresses the row, applied to 1000 classes, and pruned layer by layer as the paper prints it.
+
 A row with ``trained: false`` is not trained here: its cost is exact and its speed can be measured. A table of such rows
 alone has ``seeds: []``.
 
@@ -21,6 +24,7 @@ from experiments.suite.columns import Column, column
 from experiments.suite.figure_contract import Figure, read_figure
 from experiments.suite.paper import PaperTable, discrepancy, number
 from experiments.suite.paper import table as paper_table
+from experiments.suite.paper_densities import Densities, densities
 from experiments.suite.paths import CONF, shown
 from lightning_modules.errors import UserError
 
@@ -28,7 +32,9 @@ DEFAULT_BUDGET = "proxy"  # the one that is published
 REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
 OPTIONAL = ("aliases", "notes", "fields", "figure")
 ROW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a row's name is a file's
-ROW_OPTIONAL = ("paper", "paper_table", "fields", "also", "implemented", "trained", "note", "cell_notes")
+ROW_OPTIONAL = (
+    "paper", "paper_table", "fields", "also", "implemented", "trained", "note", "cell_notes", "paper_scale", "simulated",
+)  # fmt: skip
 EXTRA_NOTE = "not in the paper's table"
 
 
@@ -37,7 +43,8 @@ class Row:
     """``paper``: the paper's number for each column, None where it prints none. ``cell_notes``: a note by column.
 
     ``source``: the paper's table that the row's numbers stand in. ``also``: what others print of it, by who.
-    ``extra``: the contract does not list it.
+    ``extra``: the contract does not list it. ``densities``: of its file at the paper's scale, by layer; None: it has
+    none. ``simulated``: the columns whose numbers are not those of the arithmetic that the row is about.
     """
 
     name: str
@@ -50,6 +57,8 @@ class Row:
     trained: bool = True
     also: Mapping[str, PaperValues] = field(default_factory=dict)
     extra: bool = False
+    densities: Densities | None = None
+    simulated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,8 +225,32 @@ def _row(
         note=_note(value["note"], place / "note", conf) if "note" in value else None,
         cell_notes={name: _note(note, place / "cell_notes" / name, conf) for name, note in cell_notes.items()},
         trained=implemented and _flag(value, "trained", place),
+        densities=_densities(value, place / "paper_scale", conf),
+        simulated=_simulated(value.get("simulated", []), place / "simulated", columns),
         also=_also(value.get("also", {}), place / "also", columns, conf),
     )
+
+
+def _densities(value: Mapping[str, Any], place: yamls.Place, conf: Path) -> Densities | None:
+    """Empty where the file at the paper's scale has the densities of the row's own steps."""
+    if "paper_scale" not in value:
+        return None
+    pointer = place.mapping(value["paper_scale"], (), ("densities",)).get("densities")
+    if pointer is None:
+        return {}
+    try:
+        return densities((place / "densities").text(pointer), conf)
+    except UserError as error:
+        raise (place / "densities").error(error) from error
+
+
+def _simulated(value: Any, place: yamls.Place, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    known = [each.name for each in columns]
+    found = tuple(map(place.text, place.sequence(value)))
+    for name in found:
+        if name not in known:
+            raise place.error(yamls.unknown("column", name, known))
+    return found
 
 
 def _flag(value: Mapping[str, Any], key: str, place: yamls.Place) -> bool:

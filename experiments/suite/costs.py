@@ -9,22 +9,22 @@ the cost is stale, and is counted anew the next time a table asks for it.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.suite import fingerprint
-from experiments.suite.compose import compose
-from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.files import read_json, write_json
 from experiments.suite.identity import identity
 from experiments.suite.paths import local, published, shown
 from experiments.suite.record import Record
-from lightning_modules.errors import CorruptFileError, UserError
+from experiments.suite.subjects import Subject
+from lightning_modules.errors import CorruptFileError
 
 LAYOUT = {"arch": dict, "cost": dict, "code": dict, "packages": dict}
 COUNTS = ("params", "macs")
+AS_IN_PAPERS = {"stem": "paper", "narrow": 1}  # fields that fit a net to small images and little time
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Cost:
 
 
 def of_paper(arch: Mapping[str, Any]) -> dict[str, Any]:
-    """The architecture as its paper has it, whatever stem it is trained with."""
-    return {**arch, "stem": "paper"} if "stem" in arch else dict(arch)
+    """The architecture as its paper has it, whatever stem and share of its channels it is trained with."""
+    return {**arch, **{name: value for name, value in AS_IN_PAPERS.items() if name in arch}}
 
 
 def name_of(arch: Mapping[str, Any]) -> str:
@@ -92,31 +92,13 @@ def read(name: str, public: bool) -> Cost | None:
     return found
 
 
-def archs(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDGET) -> dict[str, dict[str, Any]]:
-    """By row, the architecture of every implemented row: the contract's or, with ``extra`` overrides, theirs at ``budget``.
-
-    Raises UserError where a configuration is wrong.
-    """
-    found = {}
-    for row in table.rows:
-        if row.implemented:
-            contract = (f"experiment={table.name}/{row.name}", f"budget={DEFAULT_BUDGET}")
-            try:
-                found[row.name] = compose(contract)["arch"]
-            except UserError as error:
-                raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
-            if extra:
-                found[row.name] = compose((contract[0], f"budget={budget}", *extra))["arch"]
-    return found
-
-
-def known(archs: Mapping[str, Mapping[str, Any]], public: bool) -> tuple[dict[str, Cost], list[str]]:
+def known(subjects: Mapping[str, Subject], public: bool) -> tuple[dict[str, Cost], list[str]]:
     """By row, what is known of these nets; and a line for each file that cannot be read."""
     found: dict[str, Cost] = {}
     problems = []
-    for row, arch in archs.items():
+    for row, subject in subjects.items():
         try:
-            cost = read(name_of(arch), public)
+            cost = read(name_of(subject.arch), public)
         except CorruptFileError as error:
             problems.append(str(error))
             continue

@@ -1,44 +1,72 @@
-"""What is known of a table's rows: their runs, what their nets cost, how fast they are. Of this machine, or published."""
+"""What is known of a table's rows, of this machine or published: their runs, what their nets and files cost, their speed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from experiments.suite import costs, timings
+from experiments.suite import coded_sizes, costs, timings
+from experiments.suite.coded_sizes import Coded
 from experiments.suite.columns import Column
 from experiments.suite.costs import Cost
 from experiments.suite.plan import FINISHED, RowPlan
 from experiments.suite.record import Record
 from experiments.suite.store import Run
+from experiments.suite.subjects import Subject
 from experiments.suite.timings import Timing
 from lightning_modules.errors import CorruptFileError
 
-Archs = Mapping[str, Mapping[str, Any]]
+Subjects = Mapping[str, Subject]  # by row
+BYTES = 4  # of a parameter that nothing compresses
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """By row, its readable records, its exact cost and its speed; and a line for each file that could not be read."""
+    """By row, its readable records, its exact cost, its file at the paper's scale, and its speed.
+
+    ``problems``: a line for each file that could not be read. ``subjects``: what the rows are about, in their order.
+    """
 
     records: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     costs: Mapping[str, Cost] = field(default_factory=dict)
+    coded: Mapping[str, Coded] = field(default_factory=dict)
     timing: Timing | None = None
     problems: Sequence[str] = ()
+    subjects: Subjects = field(default_factory=dict)
 
     def knows(self, row: str) -> bool:
         return bool(self.records.get(row) or row in self.costs)
 
     def of(self, row: str, column: Column) -> list[Record]:
         """What there is to read the column from: the row's runs; where there is none, its cost as one."""
+        if column.scale == "coded":
+            return self._coded(row)
         runs = list(self.records.get(row, ()))
         if column.kind == "computed" and not runs and row in self.costs:
             return [self.costs[row].as_record()]
         return runs
 
+    def _coded(self, row: str) -> list[Record]:
+        """The file of the paper's own net as a run that came to nothing else, with that of the first row beside it."""
+        size, first = self._bytes(row), self._bytes(next(iter(self.subjects), ""))
+        if size is None:
+            return []
+        name = self.coded[row].name if row in self.coded else costs.name_of(self.subjects[row].arch)
+        result = {"status": "done", "metrics": {}, "curves": [], "per_example": {}}
+        return [Record(result, {"coded": {"bytes": size, "first_bytes": first}}, {}, {"run_id": name, "seed": 0})]
+
+    def _bytes(self, row: str) -> int | None:
+        """At the paper's scale: of the compressed file, or of the parameters where nothing compresses them."""
+        if row in self.coded:
+            return self.coded[row].coded["bytes"]
+        if row not in self.subjects or self.subjects[row].compression["steps"]:
+            return None
+        counted = [record.cost["paper"] for record in self.records.get(row, ()) if "paper" in record.cost]
+        counted += [self.costs[row].cost] if row in self.costs else []
+        return BYTES * counted[0]["params"] if counted else None
+
 
 def gather(
-    rows: Sequence[RowPlan], seeds: Sequence[int], archs: Archs, public: bool, timed: Path | None = None
+    rows: Sequence[RowPlan], seeds: Sequence[int], subjects: Subjects, public: bool, timed: Path | None = None
 ) -> Evidence:
     """Of these seeds and nets: this machine's, or what is published of the rows' contracts; ``timed``: their speed."""
     records: dict[str, list[Record]] = {}
@@ -54,23 +82,35 @@ def gather(
                 continue
             if found is not None and found.status in FINISHED:
                 records[row.row].append(found)
-    counted, unreadable = costs.known(archs, public)
+    counted, unreadable = costs.known(subjects, public)
     problems += unreadable
-    timing, unreadable = timings.known(archs, timed)
-    return Evidence(records, counted, timing, [*problems, *unreadable])
+    coded, unreadable = coded_sizes.known(subjects, public)
+    problems += unreadable
+    timing, unreadable = timings.known(subjects, timed)
+    return Evidence(records, counted, coded, timing, [*problems, *unreadable], subjects)
 
 
-def unreadable(archs: Archs, timed: Path | None) -> list[str]:
-    """What is wrong with this machine's files of costs and timings, a line each. They are made again."""
-    return [*costs.known(archs, public=False)[1], *timings.known(archs, timed)[1]]
+def unreadable(subjects: Subjects, timed: Path | None) -> list[str]:
+    """What is wrong with this machine's files of costs, sizes and timings, a line each. They are made again."""
+    return [
+        *costs.known(subjects, public=False)[1],
+        *coded_sizes.known(subjects, public=False)[1],
+        *timings.known(subjects, timed)[1],
+    ]
 
 
-def untimed(archs: Archs, columns: Sequence[str], mine: Evidence) -> list[str]:
+def untimed(subjects: Subjects, columns: Sequence[str], mine: Evidence) -> list[str]:
     """The rows whose speed this machine has yet to measure."""
     found = mine.timing
-    return [row for row in archs if not all(found and found.values(row, column) for column in columns)]
+    return [row for row in subjects if not all(found and found.values(row, column) for column in columns)]
 
 
-def uncounted(archs: Archs, mine: Evidence) -> list[str]:
+def uncounted(subjects: Subjects, mine: Evidence) -> list[str]:
     """The rows whose cost this machine has yet to count: there is no run that says it, and no count of this code."""
-    return [row for row in archs if not mine.records.get(row) and (row not in mine.costs or mine.costs[row].stale)]
+    return [row for row in subjects if not mine.records.get(row) and (row not in mine.costs or mine.costs[row].stale)]
+
+
+def uncoded(subjects: Subjects, mine: Evidence) -> list[str]:
+    """The rows whose file at the paper's scale is yet to be made here."""
+    asked = [row for row, subject in subjects.items() if subject.densities is not None]
+    return [row for row in asked if row not in mine.coded or mine.coded[row].stale]

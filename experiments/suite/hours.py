@@ -1,6 +1,6 @@
 """How long a row trains on GPUs, estimated from its multiply-adds, where no record tells. What it assumes stands here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +52,10 @@ def estimate(work: Work, devices: int, workers: int) -> Estimate:
 
 
 def work_of(config: Mapping[str, Any]) -> Work | None:
-    """Of a run with this configuration; None where its images or its multiply-adds are not known without training it."""
+    """Of a run with this configuration; None where its images or its multiply-adds are not known without training it.
+
+    Of a compressed run it is what its steps are trained on; its parent is a run of its own.
+    """
     data, budget, arch = config["data"], config["budget"], config["arch"]
     macs = macs_of(arch)
     limits = [budget[f"{split}_images"] for split in ("train", "val", "test")]
@@ -63,7 +66,15 @@ def work_of(config: Mapping[str, Any]) -> Work | None:
     held_out = round(data["validation"]["share"] * data["images"]["train"])
     train_images = data["images"]["train"] - held_out
     epochs = count_epochs(budget["images_seen"] or config["recipe"]["images_seen"], train_images)
+    if config["compression"]["steps"]:
+        epochs = _retrained(config["compression"]["steps"], epochs)
     return Work(macs, epochs, epochs * train_images, epochs * held_out + data["images"]["val"])
+
+
+def _retrained(steps: Sequence[Mapping[str, Any]], plain: int) -> int:
+    """Epochs of all steps and rounds, as lightning_modules/compression/pipeline.py trains them."""
+    shares = [(step.get("rounds", 1), (step.get("retrain") or {}).get("images", 0)) for step in steps]
+    return sum(rounds * max(1, round(share * plain)) for rounds, share in shares if share)
 
 
 def macs_of(arch: Mapping[str, Any]) -> int | None:

@@ -14,6 +14,7 @@ from experiments.suite.paths import RESULTS, ROOT, results, shown
 from experiments.suite.plan import FINISHED, PlannedRun, makespan
 from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
 from experiments.suite.record import outcome
+from experiments.suite.store import Run
 from lightning_modules.errors import CorruptFileError, naming
 
 POLL_S = 0.2
@@ -65,7 +66,10 @@ class Pool:
         return self.failures
 
     def _fill(self, waiting: list[PlannedRun], view: View) -> None:
-        """Starts what is waiting while a worker is free. A run that another process holds is left to it."""
+        """Starts what is waiting while a worker is free. A run that another process holds is left to it.
+
+        One whose parent is being trained, or is yet to be, waits for it here, where it keeps no worker.
+        """
         for item in list(waiting):
             name = name_of(item)
             if item.run.is_busy():
@@ -73,9 +77,15 @@ class Pool:
             elif is_done(item):
                 waiting.remove(item)
                 view.end(name, f"{self._last_word(name, item, 0)} (by another process)")
-            elif self._free:
+            elif self._free and not any(self._is_coming(parent, waiting) for parent in item.parents):
                 waiting.remove(item)
                 self._start(item, self._free.pop(0))
+
+    def _is_coming(self, parent: Run, waiting: Sequence[PlannedRun]) -> bool:
+        """Whether somebody else will have done it: it is waiting itself, or a run that is going needs it as well."""
+        going = [item for item, _ in self._processes.values()]
+        expected = [run for item in going for run in (item.run, *item.parents)] + [item.run for item in waiting]
+        return (parent in expected or parent.is_busy()) and not is_finished(parent)
 
     def _start(self, item: PlannedRun, place: Place) -> None:
         run = item.run
@@ -138,8 +148,12 @@ class Pool:
 
 def is_done(item: PlannedRun) -> bool:
     """Whether a result has come since the plan was made."""
+    return is_finished(item.run)
+
+
+def is_finished(run: Run) -> bool:
     try:
-        record = item.run.record()
+        record = run.record()
     except CorruptFileError:
         return False
     return record is not None and record.status in FINISHED

@@ -9,6 +9,7 @@ from experiments.suite import fingerprint
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.identity import run_id
+from experiments.suite.parents import parents
 from experiments.suite.paths import published
 from experiments.suite.record import Record
 from experiments.suite.store import Run
@@ -21,7 +22,10 @@ START_MIN = 10 / 60  # what a run takes before its first training step
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a table. ``minutes`` is None where no record tells; ``note`` says why it is stale or not to be used."""
+    """One run of a table. ``minutes`` is None where no record tells; ``note`` says why it is stale or not to be used.
+
+    ``parents``: the runs whose weights it needs, which it does itself where nobody has.
+    """
 
     row: str
     label: str
@@ -30,6 +34,7 @@ class PlannedRun:
     state: State
     note: str
     minutes: float | None
+    parents: tuple[Run, ...] = ()
 
     @property
     def to_do(self) -> bool:
@@ -40,7 +45,8 @@ class PlannedRun:
 class RowPlan:
     """A trained row of a table at a budget: its run id, that of its contract, and that of its contract at budget proxy.
 
-    ``share``: the training images it sees, as a share of what it sees at budget proxy; None on other data.
+    ``share``: the training images it sees, as a share of what it sees at budget proxy; None on other data. ``parents``:
+    the ids of the runs that a compressed one begins with.
     """
 
     row: str
@@ -50,6 +56,7 @@ class RowPlan:
     contract_id: str
     proxy_id: str
     share: float | None
+    parents: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -80,6 +87,7 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
                 contract_id=run_id(compose(contract)),
                 proxy_id=run_id(proxy),
                 share=seen[0] / seen[1] if comparable else None,
+                parents=tuple(run_id(ancestor) for ancestor in parents(own).values()),
             )
         )
     return plans
@@ -93,7 +101,8 @@ def plan(rows: Sequence[RowPlan], seeds: Sequence[int]) -> list[PlannedRun]:
 
 def _planned(row: RowPlan, run: Run, minutes: float | None) -> PlannedRun:
     state, note = _state(run)
-    return PlannedRun(row.row, row.label, row.overrides, run, state, note, minutes)
+    needed = tuple(Run(parent, run.seed) for parent in row.parents)
+    return PlannedRun(row.row, row.label, row.overrides, run, state, note, minutes, needed)
 
 
 def _state(run: Run) -> tuple[State, str]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import contract, costs, figure, rendering, timings
+from experiments.suite import contract, costs, figure, rendering, subjects, timings
 from experiments.suite.assemble import assemble
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.devices import Place, places
-from experiments.suite.evidence import Archs, Evidence, gather, uncounted, untimed
+from experiments.suite.evidence import Evidence, Subjects, gather, uncoded, uncounted, untimed
 from experiments.suite.paths import local
 from experiments.suite.paths import published as published_folder
 from experiments.suite.plan import PlannedRun, RowPlan, plan, rows_of, staleness
@@ -21,7 +21,7 @@ from lightning_modules.errors import UserError
 class Request:
     """A table at a budget, with the overrides that all its runs get on top of its contract.
 
-    ``rows``: those that are trained. ``archs``: the net of each row that is implemented.
+    ``rows``: those that are trained. ``subjects``: what each row that is implemented is about.
     """
 
     table: Table
@@ -29,7 +29,7 @@ class Request:
     extra: tuple[str, ...]
     rows: list[RowPlan]
     seeds: tuple[int, ...]
-    archs: Archs
+    subjects: Subjects
 
     @classmethod
     def of(cls, table: str | None, budget: str, seeds: Sequence[int], extra: Sequence[str]) -> "Request":
@@ -42,7 +42,12 @@ class Request:
         loaded = contract.load(table)
         rows = rows_of(loaded, budget, extra)
         return cls(
-            loaded, budget, tuple(extra), rows, tuple(seeds) or loaded.seeds[:1], costs.archs(loaded, extra, budget)
+            loaded,
+            budget,
+            tuple(extra),
+            rows,
+            tuple(seeds) or loaded.seeds[:1],
+            subjects.of_table(loaded, extra, budget),
         )
 
     @property
@@ -62,43 +67,47 @@ class Request:
         return sorted({*self.table.seeds, *self.seeds})
 
     @property
-    def contract_archs(self) -> Archs:
-        return costs.archs(self.table) if self.extra else self.archs
+    def contract_subjects(self) -> Subjects:
+        return subjects.of_table(self.table) if self.extra else self.subjects
 
     def here(self) -> Evidence:
-        return gather(self.rows, self.shown_seeds, self.archs, False, self.timing_path())
+        return gather(self.rows, self.shown_seeds, self.subjects, False, self.timing_path())
 
     def published(self) -> Evidence:
         """Of the contract at budget proxy, whatever the budget of this machine's runs."""
         rows = self.rows if self.budget == DEFAULT_BUDGET else rows_of(self.table, DEFAULT_BUDGET)
-        return gather(rows, self.table.seeds, self.contract_archs, True, self.timing_path(public=True))
+        return gather(rows, self.table.seeds, self.contract_subjects, True, self.timing_path(public=True))
 
     def timing_path(self, public: bool = False) -> Path | None:
         """None where the table has no timed column."""
         if not self.table.timed:
             return None
-        return timings.path_of(self.table.name, self.budget, self.archs, self.contract_archs, public)
+        return timings.path_of(self.table.name, self.budget, self.subjects, self.contract_subjects, public)
 
     def uncounted(self) -> list[str]:
         """The rows whose cost has yet to be counted here."""
-        return uncounted(self.archs, self.here())
+        return uncounted(self.subjects, self.here())
+
+    def uncoded(self) -> list[str]:
+        """The rows whose file at the paper's scale has yet to be made here."""
+        return uncoded(self.subjects, self.here())
 
     def untimed(self) -> list[str]:
         """The rows whose speed has yet to be measured here."""
-        return untimed(self.archs, [column.name for column in self.table.timed], self.here())
+        return untimed(self.subjects, [column.name for column in self.table.timed], self.here())
 
     def is_contract(self, row: str) -> bool:
         """Whether the row is what the contract says, in spite of extra overrides."""
         planned = [each for each in self.rows if each.row == row]
         if planned or not self.extra:
             return not any(each.differs for each in planned)
-        return costs.name_of(self.archs[row]) == costs.name_of(self.contract_archs[row])
+        return costs.name_of(self.subjects[row].arch) == costs.name_of(self.contract_subjects[row].arch)
 
 
 def render(request: Request, here: bool = True) -> tuple[dict[str, Any], list[str]]:
     """The table as data, and a line for each file that could not be read. Without ``here``, the published view."""
     published, mine = request.published(), request.here() if here else Evidence()
-    notes = {row: _note(request, row, mine) for row in request.archs} if here else {}
+    notes = {row: _note(request, row, mine) for row in request.subjects} if here else {}
     data = assemble(request.table, request.budget, published, mine, notes, DEFAULT_BUDGET)
     return data, [*published.problems, *mine.problems]
 
@@ -110,6 +119,7 @@ def _note(request: Request, row: str, mine: Evidence) -> str:
     said = [f"this machine's runs differ from the contract: {' '.join(request.extra)}"] if differs else []
     said += sorted({stale for record in records if (stale := staleness(record))})
     said += [mine.costs[row].stale] if not records and row in mine.costs else []
+    said += [mine.coded[row].stale] if row in mine.coded else []
     said += [mine.timing.stale(row)] if mine.timing else []
     outside = sorted({record.seed for record in records} - set(request.table.seeds))
     if outside:

@@ -3,6 +3,7 @@
 import csv as csv_module
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,31 @@ MARKS = {"replicated": "✓", "not replicated": "✗", "inconclusive": "?", "not
 STYLES = {"replicated": "green", "not replicated": "red", "inconclusive": "yellow", "not run": "dim"}
 NOTHING = "–"
 CSV_FIELDS: tuple[str, ...] = ("table", "row", "label", "column", "source", "mean", "low", "high", "n", "note")
+SIMULATED = "simulated"
+# By part of a compressed file (lightning_modules/compression/sizes.py), the column that its bytes are counted in.
+PARTS = {
+    "codes": "Codes", "index": "Positions", "codebooks": "Codebooks", "code tables": "Code tables",
+    "block sizes": "Code tables", "numbers": "Numbers", "signs": "Signs, scales", "scales": "Signs, scales",
+    "metadata": "Header, metadata", "header": "Header, metadata",
+}  # fmt: skip
+STREAMS = {"codes": "Bits a code", "index": "Bits a position"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """``source``: whose numbers, as it is named; ``ours``: not those that somebody else printed."""
+
+    source: str
+    texts: list[str]
+    ours: bool = True
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as text: a head for each column and, in their order, blocks of lines under a label."""
+
+    heads: list[str]
+    blocks: list[tuple[str, list[Line]]]
 
 
 def terminal(data: Data, console: "Console") -> None:
@@ -43,11 +69,12 @@ def csv(data: Data) -> str:
     writer.writeheader()
     for row in data["rows"]:
         for name, cell in row["cells"].items():
-            note = "; ".join(text for text in (row.get("note"), cell.get("note")) if text)
+            said = [text for text in (row.get("note"), cell.get("note")) if text]
             start = {"table": data["table"], "row": row["row"], "label": clean(row["label"]), "column": name}
             for source in sources_of(row):
                 number = _csv_number(cell, source)
                 kept = {field: number.get(field) for field in ("mean", "low", "high", "n")}
+                note = "; ".join([*said, SIMULATED] if is_simulated(cell, source) else said)
                 writer.writerow({**start, "source": source, **kept, "note": clean(note)})
     return out.getvalue()
 
@@ -73,16 +100,16 @@ def markdown(data: Data) -> str:
         _paper_line(data),
         " ".join(f"{escaped(said[0].upper() + said[1:])}." for said in circumstances(data)),
         *_figure(data),
-        _markdown_table(
-            ["", "", *(column["header"] for column in data["columns"])],
-            [line for row in data["rows"] for line in _markdown_row(data, row, sides)],
-            numbers_from=2,
-        ),
+        _markdown_sheet(number_sheet(data, sides)),
     ]
     if any(column["kind"] == "trained" for column in data["columns"]):
         parts.append("Mean ± half of the 95 % interval over seeds and test images; in brackets the number of seeds.")
     if data.get("speed"):
         parts.append("Speed: median ± half of its 95 % interval over rounds.")
+    if marked(data):
+        parts.append(simulated_text())
+    if files := file_sheet(data, sides):
+        parts += ["## Files", _markdown_sheet(files), escaped(file_text(data))]
     if data["claims"]:
         head = ["claim", "margin", "paper", *(SOURCES[side] for side in sides)]
         lines = [_markdown_claim(data, claim, sides) for claim in data["claims"]]
@@ -110,16 +137,13 @@ def _markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]], numbers
     return "\n".join("| " + " | ".join(line) + " |" for line in body)
 
 
-def _markdown_row(data: Data, row: Data, sides: Sequence[str]) -> list[list[str]]:
-    sources = [source for source in sources_of(row) if source not in SIDES or source in sides]
-    return [
-        [
-            f"**{escaped(row['label'])}**" if index == 0 else "",
-            escaped(source_name(row, source)),
-            *(escaped(number(column, row["cells"][column["name"]], source)) for column in data["columns"]),
-        ]
-        for index, source in enumerate(sources)
+def _markdown_sheet(sheet: Sheet) -> str:
+    lines = [
+        [f"**{escaped(label)}**" if index == 0 else "", escaped(line.source), *map(escaped, line.texts)]
+        for label, block in sheet.blocks
+        for index, line in enumerate(block)
     ]
+    return _markdown_table(["", "", *sheet.heads], lines, numbers_from=2)
 
 
 def _markdown_claim(data: Data, claim: Data, sides: Sequence[str]) -> list[str]:
@@ -132,7 +156,8 @@ def _markdown_claim(data: Data, claim: Data, sides: Sequence[str]) -> list[str]:
 
 def has_side(data: Data, side: str) -> bool:
     """Whether that side has any number."""
-    return any(cell[side] for row in data["rows"] for cell in row["cells"].values())
+    cells = (cell for row in data["rows"] for cell in row["cells"].values())
+    return any(found[side] for found in (*cells, *data.get("files", ())))
 
 
 def circumstances(data: Data) -> list[str]:
@@ -156,10 +181,89 @@ def _checked(verified: bool | str) -> str:
     return "not checked against the paper" if verified is False else str(verified)
 
 
+def number_sheet(data: Data, sides: Sequence[str] = SIDES) -> Sheet:
+    """The table itself: of each row the paper's line, what others print of the same net, and these sides."""
+    blocks: list[tuple[str, list[Line]]] = []
+    for row in data["rows"]:
+        sources = [source for source in sources_of(row) if source not in SIDES or source in sides]
+        texts = {
+            source: [number(column, row["cells"][column["name"]], source) for column in data["columns"]]
+            for source in sources
+        }
+        lines = [Line(source_name(row, source), texts[source], source in SIDES) for source in sources]
+        blocks.append((row["label"], lines))
+    return Sheet([column["header"] for column in data["columns"]], blocks)
+
+
+def file_sheet(data: Data, sides: Sequence[str] = SIDES) -> Sheet | None:
+    """Where the bytes of the compressed files go: the total, its parts, and bits beside the entropy. None without files.
+
+    A part that no file has is left out.
+    """
+    shown = [(entry, [side for side in sides if entry[side]]) for entry in data.get("files", ())]
+    files = [entry[side] for entry, present in shown for side in present]
+    if not files:
+        return None
+    used = {_head_of(part) for file in files for part, size in file["parts"].items() if size}
+    named = list(dict.fromkeys(PARTS.values()))
+    heads = [*(head for head in named if head in used), *sorted(used.difference(named))]
+    streams = [part for part in STREAMS if any(part in file["coded"] for file in files)]
+    blocks: list[tuple[str, list[Line]]] = []
+    for entry, present in shown:
+        lines = [Line(_side_name(side, entry[side]["n"]), _file_texts(entry[side], heads, streams)) for side in present]
+        label = entry["label"] + (", at the paper's scale" if entry["scale"] == "paper" else "")
+        blocks += [(label, lines)] if lines else []
+    return Sheet(["File", *heads, *(STREAMS[part] for part in streams)], blocks)
+
+
+def _file_texts(file: Data, heads: Sequence[str], streams: Sequence[str]) -> list[str]:
+    sizes = [sum(size for part, size in file["parts"].items() if _head_of(part) == head) for head in heads]
+    coded = [file["coded"].get(part) for part in streams]
+    bits = [f"{one['bits']:.2f} ({one['entropy']:.2f})" if one else NOTHING for one in coded]
+    return [f"{file['bytes']:,}", *(f"{size:,}" if size else NOTHING for size in sizes), *bits]
+
+
+def _head_of(part: str) -> str:
+    """A part that is not listed has a column of its own."""
+    return PARTS.get(part, part)
+
+
+def file_text(data: Data) -> str:
+    """What the numbers of `file_sheet` are."""
+    said = [
+        "Bytes of the compressed file and of its parts, which add up to it.",
+        "Bits a code and a position: as coded, in brackets the entropy of their distribution in each tensor.",
+    ]
+    if any(entry["scale"] == "run" for entry in data["files"]):
+        said.append("Of trained nets: means over seeds, whose number stands in brackets.")
+    if any(entry["scale"] == "paper" for entry in data["files"]):
+        said.append("At the paper's scale: the paper's own net with 1000 classes, its weights drawn at random.")
+    return " ".join(said)
+
+
+def marked(data: Data) -> bool:
+    """Whether any number is simulated."""
+    cells = [cell for row in data["rows"] for cell in row["cells"].values()]
+    return any(is_simulated(cell, side) for cell in cells for side in SIDES)
+
+
+def is_simulated(cell: Data, source: str) -> bool:
+    """Whether this source's number is; the paper's never is."""
+    return source in SIDES and bool(cell[source]) and cell.get("simulated", False)
+
+
+def simulated_text() -> str:
+    return f"({SIMULATED}): computed in floating point in the place of the arithmetic that the row is about."
+
+
 def source_name(row: Data, source: str) -> str:
     """``published (5)``: with the number of seeds, where there are seeds."""
     counts = [cell[source]["n"] for cell in row["cells"].values() if source in SIDES and cell[source]]
     seeds = max((count for count in counts if count), default=0)
+    return _side_name(source, seeds)
+
+
+def _side_name(source: str, seeds: int | None) -> str:
     return SOURCES.get(source, source) + (f" ({seeds})" if seeds else "")
 
 
@@ -173,9 +277,9 @@ def number(column: Data, cell: Data, source: str) -> str:
     if not found:
         return NOTHING
     text = f"{found['mean']:,.{column['decimals']}f}"
-    if found["low"] is None:
-        return text
-    return f"{text} ± {(found['high'] - found['low']) / 2:,.{column['decimals']}f}"
+    if found["low"] is not None:
+        text += f" ± {(found['high'] - found['low']) / 2:,.{column['decimals']}f}"
+    return f"{text} ({SIMULATED})" if is_simulated(cell, source) else text
 
 
 def _claim_column(data: Data, claim: Data) -> Data:

@@ -10,7 +10,10 @@ TOLERANCE = 0.05
 
 
 def notes(table: Table, sides: Iterable[Records]) -> dict[str, str]:
-    """A note for each row whose multiply-adds, relative to the table's first row, differ between the scales."""
+    """A note for each row whose multiply-adds, relative to the table's first row, differ between the scales.
+
+    What compression leaves of them is known of the trained net alone.
+    """
     costs = _costs(table, sides)
     if not costs:
         return {}
@@ -40,5 +43,7 @@ def _costs(table: Table, sides: Iterable[Records]) -> dict[str, Mapping[str, flo
 
 
 def _macs(record: Record) -> dict[str, float] | None:
+    if (record.config.get("compression") or {}).get("steps"):
+        return None
     macs = {scale: (record.cost.get(scale) or {}).get("macs") for scale in ("run", "paper")}
     return {scale: float(count) for scale, count in macs.items() if count} if all(macs.values()) else None

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.suite import rendering
-from experiments.suite.rendering import MARKS, SIDES, SOURCES, STYLES, Data
+from experiments.suite.rendering import MARKS, SIDES, SOURCES, STYLES, Data, Sheet
 
 GAP = 2  # between two columns; one of them is the box's own
 INDENT = "  "
@@ -22,8 +22,14 @@ def show(data: Data, console: Console) -> None:
     arxiv = f", arXiv:{paper['arxiv']}" if paper.get("arxiv") else ""
     say.line(f"{paper['title']}{arxiv}; {rendering.source_text(data)}", "dim")
     say.line("; ".join(rendering.circumstances(data)), "dim")
-    for columns in _fitting(data, console.width):
-        say.table(_numbers(data, columns, say))
+    say.sheet(rendering.number_sheet(data))
+    if rendering.marked(data):
+        say.line(rendering.simulated_text(), "dim")
+    if files := rendering.file_sheet(data):
+        say.line("")
+        say.line("Files", "bold")
+        say.line(rendering.file_text(data), "dim")
+        say.sheet(files)
     if data["claims"]:
         say.line("")
         say.line("Claims, their margins fixed before the runs", "bold")
@@ -61,13 +67,18 @@ class _Voice:
     def table(self, table: Table) -> None:
         self.console.print(table)
 
+    def sheet(self, sheet: Sheet) -> None:
+        """Cut into several tables that fit, where it is too wide."""
+        for columns in _fitting(sheet, self.console.width):
+            self.table(_lines(sheet, columns, self))
 
-def _fitting(data: Data, width: int) -> list[list[Data]]:
+
+def _fitting(sheet: Sheet, width: int) -> list[list[int]]:
     """The columns, in groups that fit beside the first one; a column wider than the terminal stands alone."""
-    groups: list[list[Data]] = [[]]
-    used = first = _first_width(data)
-    for column in data["columns"]:
-        need = _width(data, column) + GAP
+    groups: list[list[int]] = [[]]
+    used = first = _first_width(sheet)
+    for column in range(len(sheet.heads)):
+        need = _width(sheet, column) + GAP
         if groups[-1] and used + need > width:
             groups.append([])
             used = first
@@ -76,31 +87,28 @@ def _fitting(data: Data, width: int) -> list[list[Data]]:
     return groups
 
 
-def _first_width(data: Data) -> int:
-    names = [rendering.source_name(row, source) for row in data["rows"] for source in rendering.sources_of(row)]
-    return max(map(len, names)) + len(INDENT)
+def _first_width(sheet: Sheet) -> int:
+    return max(len(line.source) for _, lines in sheet.blocks for line in lines) + len(INDENT)
 
 
-def _width(data: Data, column: Data) -> int:
-    cells = [(row["cells"][column["name"]], source) for row in data["rows"] for source in rendering.sources_of(row)]
-    texts = [rendering.number(column, cell, source) for cell, source in cells]
-    return max(len(text) for text in [*texts, *column["header"].split()])
+def _width(sheet: Sheet, column: int) -> int:
+    texts = [line.texts[column] for _, lines in sheet.blocks for line in lines]
+    return max(len(text) for text in [*texts, *sheet.heads[column].split()])
 
 
-def _numbers(data: Data, columns: Sequence[Data], say: _Voice) -> Table:
+def _lines(sheet: Sheet, columns: Sequence[int], say: _Voice) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column("", width=_first_width(data))
+    table.add_column("", width=_first_width(sheet))
     for column in columns:
-        width = _width(data, column)
-        table.add_column(say.text(column["header"]), justify="right", min_width=width, max_width=width)
-    for index, row in enumerate(data["rows"]):
+        width = _width(sheet, column)
+        table.add_column(say.text(sheet.heads[column]), justify="right", min_width=width, max_width=width)
+    for index, (label, lines) in enumerate(sheet.blocks):
         if index:
             table.add_row()
-        table.add_row(say.text(row["label"], "bold"))
-        for source in rendering.sources_of(row):
-            name = say.text(INDENT + rendering.source_name(row, source))
-            numbers = [rendering.number(column, row["cells"][column["name"]], source) for column in columns]
-            table.add_row(name, *map(say.text, numbers), style="" if source in SIDES else "dim")
+        table.add_row(say.text(label, "bold"))
+        for line in lines:
+            texts = [say.text(line.texts[column]) for column in columns]
+            table.add_row(say.text(INDENT + line.source), *texts, style="" if line.ours else "dim")
     return table
 
 

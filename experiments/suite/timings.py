@@ -9,6 +9,7 @@ files of their own.
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,16 +20,19 @@ from experiments.suite import fingerprint
 from experiments.suite.costs import name_of
 from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import local, published, shown
+from experiments.suite.subjects import Subject
 from lightning_modules.errors import CorruptFileError
 
 SMOKE = "smoke"
 LAYOUT = {"samples": dict, "nets": dict, "code": dict, "provenance": dict}
-Archs = Mapping[str, Mapping[str, Any]]
+# Steps of conf/compression that change what is computed; the others change the weights.
+STRUCTURAL = ("low_rank", "xnor", "quantize")
+Subjects = Mapping[str, Subject]  # by row
 
 
 @dataclass(frozen=True)
 class Timing:
-    """``samples``: images per second, {row: {column: one a round}}; ``nets`` and ``code``: of what, by row.
+    """``samples``: in the column's unit, {row: {column: one a round}}; ``nets`` and ``code``: of what, by row.
 
     ``provenance``: packages, machine, threads, commit, when, how busy others were (``others``, in cores).
     """
@@ -38,9 +42,9 @@ class Timing:
     code: Mapping[str, Mapping[str, str]]
     provenance: Mapping[str, Any]
 
-    def of(self, archs: Archs) -> "Timing":
+    def of(self, subjects: Subjects) -> "Timing":
         """What it says of these nets: a row that has another net since is left out."""
-        kept = [row for row in self.samples if row in archs and self.nets[row] == net_of(archs[row])]
+        kept = [row for row in self.samples if row in subjects and self.nets[row] == net_of(subjects[row])]
         return Timing(
             samples={row: self.samples[row] for row in kept},
             nets={row: self.nets[row] for row in kept},
@@ -64,21 +68,36 @@ class Timing:
         write_json(path, asdict(self))
 
 
-def net_of(arch: Mapping[str, Any]) -> str:
-    """What was measured, in a word: unlike for cost, its layout in memory matters."""
-    return f"{name_of(arch)}-{arch['memory_format']}"
+def net_of(subject: Subject) -> str:
+    """What was measured, in a word: unlike for cost, its layout in memory matters, and what compression makes of it."""
+    steps = structural(subject.compression)
+    parts = [name_of(subject.arch), subject.arch["memory_format"]]
+    return "-".join(parts + ([_digits(json.dumps(steps, sort_keys=True))] if steps else []))
 
 
-def path_of(table: str, budget: str, archs: Archs, contract: Archs, public: bool = False) -> Path:
-    """``archs`` are the nets that are asked for, ``contract`` those of the table's contract."""
+def structural(compression: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The steps after which something else is computed, without how they are trained on."""
+    return [
+        {name: value for name, value in step.items() if name != "retrain"}
+        for step in compression["steps"]
+        if step["method"] in STRUCTURAL
+    ]
+
+
+def path_of(table: str, budget: str, subjects: Subjects, contract: Subjects, public: bool = False) -> Path:
+    """``subjects`` are the nets that are asked for, ``contract`` those of the table's contract."""
     parts = [table] + [SMOKE] * (budget == SMOKE and not public)
-    if (nets := _nets(archs)) != _nets(contract) and not public:
-        parts.append(hashlib.sha256(nets.encode()).hexdigest()[:10])
+    if (nets := _nets(subjects)) != _nets(contract) and not public:
+        parts.append(_digits(nets))
     return (published() if public else local()) / "timings" / f"{'-'.join(parts)}.json"
 
 
-def _nets(archs: Archs) -> str:
-    return " ".join(f"{row}={net_of(arch)}" for row, arch in sorted(archs.items()))
+def _nets(subjects: Subjects) -> str:
+    return " ".join(f"{row}={net_of(subject)}" for row, subject in sorted(subjects.items()))
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def read(path: Path) -> Timing | None:
@@ -93,13 +112,13 @@ def read(path: Path) -> Timing | None:
     return Timing(**{key: value[key] for key in LAYOUT})
 
 
-def known(archs: Archs, path: Path | None) -> tuple[Timing | None, list[str]]:
+def known(subjects: Subjects, path: Path | None) -> tuple[Timing | None, list[str]]:
     """What the file says of these nets; and a line where it cannot be read. ``path`` None: the table times nothing."""
     try:
         found = read(path) if path else None
     except CorruptFileError as error:
         return None, [str(error)]
-    return found.of(archs) if found else None, []
+    return found.of(subjects) if found else None, []
 
 
 def _problem(value: Any) -> str | None:

@@ -18,7 +18,7 @@ REQUIRED = {
     "data": ("name", "dataset", "num_classes", "channels", "size", "mean", "std", "validation", "root"),
     "recipe": ("name", "augment"),
     "compression": ("name", "start", "teacher", "steps", "file"),
-    "budget": ("name", "images_seen", "train_images", "val_images", "test_images", "stem", "image_size"),
+    "budget": ("name", "images_seen", "train_images", "val_images", "test_images", "stem", "image_size", "narrow"),
     "trainer": ("accelerator", "devices", "precision", "threads", "workers"),
     "logger": ("name", "mode", "project", "entity"),
 }

@@ -81,13 +81,13 @@ def factorise(net: nn.Module, options: LowRankOptions) -> Factored:
     for name, layer in select(net, options.layers).items():
         if parametrize.is_parametrized(layer):
             raise UserError(f"compression.steps: low_rank: {name} is compressed already; put low_rank first")
-        if reason := _unfit(layer):
+        if reason := unfit(layer):
             done.left[name] = reason
             continue
         assert isinstance(layer, (nn.Linear, nn.Conv2d))
         if not layer.weight.isfinite().all():
             raise UserError(f"{name}: a weight is not a finite number: it diverged in training, lower recipe.lr")
-        kind = _kind(layer, options.conv)
+        kind = kind_of(layer, options.conv)
         u, s, v = torch.linalg.svd(matrix(layer.weight.detach(), kind).double(), full_matrices=False)
         rows, columns = len(u), v.shape[1]
         if options.energy is not None:
@@ -115,10 +115,10 @@ def restructure(net: nn.Module, factors: Mapping[str, Mapping[str, Any]]) -> Non
     layers = dict(net.named_modules())
     for name, factor in factors.items():
         layer = layers.get(name)
-        if not isinstance(layer, (nn.Linear, nn.Conv2d)) or _unfit(layer) or not isinstance(factor, Mapping):
+        if not isinstance(layer, (nn.Linear, nn.Conv2d)) or unfit(layer) or not isinstance(factor, Mapping):
             raise UserError(f"low rank: {type(net).__name__} has no layer {name} that could be two")
         kind, rank = factor.get("kind"), factor.get("rank")
-        if kind not in KINDS or kind != _kind(layer, kind):
+        if kind not in KINDS or kind != kind_of(layer, kind):
             raise UserError(f"low rank: {name}: kind={kind} does not fit a {type(layer).__name__}")
         rows, columns = matrix(layer.weight, kind).shape
         if type(rank) is not int or rank < 1 or not shrinks(rows, columns, rank):
@@ -158,7 +158,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _unfit(layer: nn.Module) -> str:
+def unfit(layer: nn.Module) -> str:
     """Why a layer can't be two; "" if it can."""
     if not isinstance(layer, (nn.Linear, nn.Conv2d)):
         return f"{type(layer).__name__}: only linear layers and 2-D convolutions are factored"
@@ -167,7 +167,7 @@ def _unfit(layer: nn.Module) -> str:
     return ""
 
 
-def _kind(layer: nn.Module, conv: str) -> str:
+def kind_of(layer: nn.Module, conv: str) -> str:
     """ "linear" or how this convolution is split. With one pixel there is no space to split, and both are the same."""
     if isinstance(layer, nn.Linear):
         return "linear"

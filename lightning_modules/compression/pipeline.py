@@ -37,11 +37,13 @@ class Compressed:
     """What a compressed run found.
 
     ``stages`` has an entry a step and round: what was done and the validation before it, after it and after training
-    on. ``module`` holds the net that the file describes, as it was tested; ``sizes`` says where the file's bytes go.
+    on. ``net`` is the one that the file describes; ``module`` is what was tested, that net or the same in int8;
+    ``sizes`` says where the file's bytes go.
     """
 
     status: Literal["done", "diverged"]
     module: ImageClassifier
+    net: nn.Module
     metrics: dict[str, float]
     curves: list[dict[str, float]] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
@@ -61,6 +63,9 @@ def check(experiment: Experiment, compression: Mapping[str, Any]) -> None:
         )
     if any(getattr(step.options, "saliency", None) == "obd" for step in plan.steps):
         from lightning_modules.compression import obd  # noqa: F401  (part of the run's fingerprint)
+    if any(getattr(step.options, "activations", False) and step.method == "quantize" for step in plan.steps):
+        from lightning_modules import onnx_files  # noqa: F401
+        from lightning_modules.compression import batch_norm_folding  # noqa: F401
 
 
 def run(
@@ -94,7 +99,7 @@ class _Pipeline:
         self.net = experiment.module.net
         self.params = sum(held.numel() for held in self.net.parameters())  # of the plain net, in 32 bits each
         self.structure: list[dict[str, Any]] = []
-        self.found = Compressed("done", experiment.module, {})
+        self.found = Compressed("done", experiment.module, self.net, {})
 
     def run(self) -> Compressed:
         if self.origin.weights is not None:
@@ -167,6 +172,11 @@ class _Pipeline:
         if step.method == "quantize":
             from lightning_modules.compression.quantization import quantise
 
+            if step.options.activations:  # the weights that integers are made of are those after folding
+                from lightning_modules.compression.batch_norm_folding import fold
+
+                fold(self.net)
+                self.structure.append({"method": "fold"})
             done = quantise(self.net, step.options, self._images(step))
             if done.activations:
                 self.structure.append({"method": "quantize", "layers": list(done.layers)})
@@ -237,22 +247,46 @@ class _Pipeline:
         )  # fmt: skip
 
     def _test(self) -> None:
-        """Tests what the file decodes to."""
+        """Tests what the file decodes to: in int8 where that is its arithmetic, otherwise in floats."""
         net, _ = stored.load(self.folder / FILE)
-        module = ImageClassifier(net, self._recipe(Retrain()), *self._about())
-        trainer = self.experiment.where.trainer(
-            1, callbacks=[self.progress], logger=self.logger or False, enable_checkpointing=False
-        )
-        trainer.test(module, datamodule=self.experiment.data, verbose=False)
-        found = {name: value for name, value in sorted(module.epoch_metrics.items()) if name.startswith("test/")}
+        module = self._tested(net)
+        metrics = _of_test(module, "test")
+        if batches := [
+            images for step in self.plan.steps if step.method == "quantize" for images in self._images(step)
+        ]:
+            metrics = _of_test(module, "simulated")
+            module = self._tested(self._in_integers(net, batches))
+            metrics |= _of_test(module, "test")
         assert self.found.sizes is not None
         size = self.found.sizes.total
         self.found.metrics = {
-            **found,
+            **metrics,
             **{f"val/{name}": value for name, value in self._validated().items()},
             "file/bytes": size,
             "file/ratio": 4 * self.params / size,
             "file/density": stored.density(stored.forms_of(self.net)),
         }
-        self.found.module = module
+        self.found.module, self.found.net = module, net
         self.found.weights_sha256 = weights_sha256(net)
+
+    def _tested(self, net: nn.Module) -> ImageClassifier:
+        module = ImageClassifier(net, self._recipe(Retrain()), *self._about())
+        trainer = self.experiment.where.trainer(
+            1, callbacks=[self.progress], logger=self.logger or False, enable_checkpointing=False
+        )
+        trainer.test(module, datamodule=self.experiment.data, verbose=False)
+        return module
+
+    def _in_integers(self, net: nn.Module, batches: list[Tensor]) -> nn.Module:
+        """The net as ONNX Runtime computes it in int8."""
+        from lightning_modules.onnx_files import OnnxModule, exported, quantised
+
+        step = self.plan.steps[-1]
+        content = exported(net, batches[0].shape[1:], self.experiment.data.classes)
+        return OnnxModule(quantised(content, [images.numpy() for images in batches], step.options.per_channel))
+
+
+def _of_test(module: ImageClassifier, name: str) -> dict[str, float]:
+    """What the module's last test found, as ``name``/..."""
+    found = sorted(module.epoch_metrics.items())
+    return {f"{name}/{key.removeprefix('test/')}": value for key, value in found if key.startswith("test/")}

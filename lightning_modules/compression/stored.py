@@ -80,6 +80,10 @@ def _restructure(net: nn.Module, description: Mapping[str, Any]) -> None:
         from lightning_modules.compression import low_rank
 
         low_rank.restructure(net, description["factors"])
+    elif description["method"] == "fold":
+        from lightning_modules.compression import batch_norm_folding
+
+        batch_norm_folding.fold(net)
     elif description["method"] == "quantize":
         from lightning_modules.compression import quantization
 

@@ -86,7 +86,6 @@ def test_interrupted_it_goes_on_to_the_same_result(
     "compression",
     [
         pytest.param(("obd",), marks=pytest.mark.slow),
-        ("int8",),
         pytest.param(("low_rank",), marks=pytest.mark.slow),
         pytest.param(("xnor",), marks=pytest.mark.slow),
         ("distill", "compression.teacher=['arch=squeezenet','arch.version=1.1','arch.base_e=48']"),
@@ -103,6 +102,21 @@ def test_every_method_runs(compression: tuple[str, ...], tmp_path: Path, here: H
     assert weights_sha256(net) == record["result"]["weights_sha256"]
     roles = {"xnor": set(), "distill": {"teacher"}}.get(compression[0], {"parent"})
     assert roles == {"parent", "teacher"} & set(record["provenance"])
+
+
+def test_int8_is_tested_in_integers_and_the_simulation_is_kept_beside_it(tmp_path: Path, here: Here) -> None:
+    assert here(tmp_path, run, "compression=int8", *NO_LOG).code == 0
+    folder, record = record_of(tmp_path, "int8")
+    _, parent = record_of(tmp_path, "none")
+    metrics = record["result"]["metrics"]
+    assert metrics["before/top1_err"] == parent["result"]["metrics"]["test/top1_err"]
+    assert abs(metrics["test/top1_err"] - metrics["simulated/top1_err"]) < 10
+    assert "lightning_modules/onnx_files.py" in record["provenance"]["code"]
+    assert record["cost"]["run"]["macs"] == parent["cost"]["run"]["macs"]
+    bits = record["result"]["per_example"]["test/top1_acc"]
+    assert bits["n"] == 64
+    net, _ = stored.load(folder / "model.cnz")
+    assert weights_sha256(net) == record["result"]["weights_sha256"]
 
 
 def test_weights_that_are_gone_are_trained_again(pruned_and_shared: Path, here: Here) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,18 +16,22 @@ from tests.flows.faults import Here, in_a_line
 B1, B8 = "images_s_b1", "images_s_b8"
 
 
+def cut(monkeypatch: pytest.MonkeyPatch, table: str, *names: str) -> None:
+    """The table has these of its rows alone, of which none is trained, and is the only one."""
+    whole = contract.load(table)
+    rows = tuple(replace(row, trained=False) for row in whole.rows if row.name in names)
+    claims = tuple(claim for claim in whole.claims if set(claim.rows) <= set(names))
+    small = contract.Table(**{**vars(whole), "rows": rows, "claims": claims, "seeds": (), "figure": None})
+    load = contract.load
+    monkeypatch.setattr(contract, "names", lambda *conf: [table])
+    monkeypatch.setattr(contract, "load", lambda name, *conf: small if name == table else load(name, *conf))
+    monkeypatch.setattr("lightning_modules.speed.prepare", lambda: None)  # a test's process goes on afterwards
+
+
 @pytest.fixture
 def two_nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """table11 with two of its rows, of which none is trained; returns the results folder."""
-    whole = contract.load("table11")
-    names = ("shufflenet_v2_1_5x", "shufflenet_v1_1_5x")
-    rows = tuple(row for row in whole.rows if row.name in names)
-    claims = tuple(claim for claim in whole.claims if set(claim.rows) <= set(names))
-    small = contract.Table(**{**vars(whole), "rows": rows, "claims": claims, "seeds": ()})
-    load = contract.load
-    monkeypatch.setattr(contract, "names", lambda *conf: ["table11"])
-    monkeypatch.setattr(contract, "load", lambda name, *conf: small if name == "table11" else load(name, *conf))
-    monkeypatch.setattr("lightning_modules.speed.prepare", lambda: None)  # a test's process goes on afterwards
+    """table11 with two of its rows; returns the results folder."""
+    cut(monkeypatch, "table11", "shufflenet_v2_1_5x", "shufflenet_v1_1_5x")
     return tmp_path / "results"
 
 
@@ -62,6 +67,23 @@ def test_measure_print_publish_verify(two_nets: Path, here: Here, monkeypatch: p
     assert here(two_nets, verify).code == 1
 
 
+def test_compressed_nets_in_onnx_runtime(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What compression does not change is measured once."""
+    cut(monkeypatch, "table13", "mobilenet", "mobilenet_magnitude_33", "mobilenet_int8", "mobilenet_svd_2")
+    answer = here(tmp_path, measure, "table=table13", "budget=smoke", "logger=none")
+    assert answer.code == 0 and "speed of 3 nets, 2 rounds" in answer.out
+    found = timings.read(tmp_path / "local" / "timings" / "table13-smoke.json")
+    assert found is not None and 0.05 < found.values("mobilenet", "onnx_ms")[0] < 1000
+    assert found.values("mobilenet", "onnx_ms") == found.values("mobilenet_magnitude_33", "onnx_ms")
+    assert found.values("mobilenet", "onnx_ms") != found.values("mobilenet_int8", "onnx_ms")
+    assert "lightning_modules/onnx_files.py" in found.code["mobilenet"]
+    assert "lightning_modules/compression/low_rank.py" in found.code["mobilenet_svd_2"]
+    assert "lightning_modules/compression/low_rank.py" not in found.code["mobilenet_magnitude_33"]
+    assert here(tmp_path, render, "budget=smoke").code == 0
+    cells = {row["row"]: row["cells"]["onnx_ms"]["here"] for row in rendered(tmp_path, "table13")["rows"]}
+    assert cells["mobilenet_int8"]["mean"] == pytest.approx(statistics.median(found.values("mobilenet_int8", "onnx_ms")))
+
+
 def test_a_damaged_file_is_named_and_counts_as_missing(two_nets: Path, here: Here) -> None:
     path = two_nets / "local" / "timings" / "table11.json"
     path.parent.mkdir(parents=True)
@@ -80,7 +102,7 @@ def test_mistakes(two_nets: Path, here: Here) -> None:
 
 def test_a_table_without_a_timed_column(tmp_path: Path, here: Here) -> None:
     line = in_a_line(here(tmp_path, measure, "table=table3"))
-    assert line == "error: table=table3: has no timed column; table11 has"
+    assert line == "error: table=table3: has no timed column; choose from table11, table13"
 
 
 def test_other_nets_have_other_files(two_nets: Path, here: Here) -> None:

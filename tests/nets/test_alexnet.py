@@ -107,7 +107,29 @@ def test_other_images_and_classes(groups: int) -> None:
     assert measure(net, (1, 67, 67))["macs"] == macs(net, 1, 67)
 
 
-@pytest.mark.parametrize(("field", "value"), [("groups", 3), ("groups", 0), ("num_classes", 0), ("in_channels", 0)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_narrow_one_has_a_quarter_of_the_channels_of_each_layer(groups: int) -> None:
+    def channels(narrow: int) -> list[int]:
+        return [layer.weight.shape[0] for layer in layers(shaped(groups=groups, narrow=narrow))]  # type: ignore[union-attr]
+
+    assert channels(4)[:-1] == [number // 4 for number in channels(1)[:-1]]
+    assert channels(4)[-1] == channels(1)[-1] == 1000
+    net = AlexNet(groups=groups, narrow=16, stem="small", num_classes=10, in_channels=1)
+    assert net(torch.randn(2, 1, 63, 63)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("narrow", 3),
+        ("stem", "tiny"),
+        ("narrow", 0),
+        ("groups", 3),
+        ("groups", 0),
+        ("num_classes", 0),
+        ("in_channels", 0),
+    ],
+)
 def test_a_wrong_argument_is_named(field: str, value: Any) -> None:
     with pytest.raises(UserError, match=field):
         AlexNet(**{field: value})

@@ -9,12 +9,16 @@ import pytest
 
 from experiments.suite import rendering
 from experiments.suite.assemble import assemble
+from experiments.suite.coded_sizes import Coded
 from experiments.suite.contract import Table, load
 from experiments.suite.evidence import Evidence
 from experiments.suite.record import Record
+from experiments.suite.subjects import Subject
 from tests.suite import records
 from tests.suite.records import made, row
+from tests.suite.test_costs import ARCH, NONE
 from tests.suite.test_costs import made as cost
+from tests.suite.test_file_parts import compressed, file
 
 TOP1 = "test/top1_acc"
 
@@ -208,3 +212,54 @@ def test_sides_on_different_data_are_told_apart() -> None:
 def test_numbers_do_not_hang_on_the_last_bits() -> None:
     data = _table3({"vanilla": row("vanilla", [0.1 + 0.2, 0.1 + 0.2, 0.1 + 0.2])}, {})
     assert _cell(data, "vanilla", TOP1)["published"]["mean"] == 0.3
+
+
+def test_files_are_told_only_where_there_are_some() -> None:
+    assert "files" not in _table3(_full(), {})
+    (entry,) = _table3({"vanilla": [compressed(0, file(100))]}, {})["files"]
+    assert (entry["row"], entry["scale"], entry["published"]["bytes"], entry["here"]) == ("vanilla", "run", 130, None)
+
+
+def test_files_of_an_extra_row_that_is_not_shown_are_not_told(tmp_path: Path) -> None:
+    table = _with_extra_row(tmp_path)
+    assert "files" not in _assembled(table, {"stranger": [compressed(0, file(100))]}, {})
+    assert _assembled(table, {}, {"mine": [compressed(0, file(100))]})["files"][0]["label"] == "My net"
+
+
+CODED_HEAD = "title: T\npaper: squeezenet.table3_bypass\nseeds: [0, 1]\ncolumns: [coded_mb, run_macs_m, test/top1_acc]"
+
+
+def test_the_file_at_the_paper_s_scale_is_a_computed_cell(tmp_path: Path) -> None:
+    claims = "[{id: smaller, kind: ordering, metric: coded_mb, better: b, worse: a, margin: 0}]"
+    rows = "{a: {label: A}, b: {label: B, paper_scale: {}}}"
+    table = load("made", records.contract(tmp_path, claims, rows, CODED_HEAD))
+    subjects = {"a": Subject(ARCH, NONE), "b": Subject(ARCH, {**NONE, "name": "deep"}, {})}
+    stored = Coded(ARCH, subjects["b"].compression, {}, file(2**20), {}, {})
+    here = Evidence({"b": [compressed(0, file(100))]}, {"a": cost()}, {"b": stored}, subjects=subjects)
+    data = assemble(table, "proxy", Evidence(), here, {})
+    plain, small = (_cell(data, name, "coded_mb")["here"] for name in "ab")
+    assert (plain["mean"], plain["cost"]) == (pytest.approx(4 * 1_248_424 / 2**20), cost().name)
+    assert (small["mean"], small["cost"], small["runs"]) == (pytest.approx(1 + 30 / 2**20), stored.name, [])
+    assert _cell(data, "b", "coded_mb")["published"] is None
+    assert [claim["here"]["verdict"] for claim in data["claims"]] == ["replicated"]
+    assert [(entry["row"], entry["scale"], bool(entry["here"])) for entry in data["files"]] == [
+        ("b", "run", True), ("b", "paper", True),
+    ]  # fmt: skip
+
+
+def test_runs_that_disagree_on_what_they_were_trained_with_are_told(tmp_path: Path) -> None:
+    table = load("made", records.contract(tmp_path, rows="{a: {label: A}}", head=CODED_HEAD))
+    runs = row("a", [70.0, 72.0])
+    for run, macs in zip(runs, (5_000_000, 6_000_000), strict=True):
+        run.cost["run"] = {"macs": macs}
+    note = _assembled(table, {"a": runs}, {})["rows"][0]["note"]
+    assert "the runs disagree on run_macs_m: 5.00 and 6.00" in note
+
+
+def test_a_simulated_column_is_marked_and_no_other(tmp_path: Path) -> None:
+    rows = "{a: {label: A, paper: vanilla, simulated: [test/top1_acc]}, b: {label: B, paper: simple_bypass}}"
+    table = load("made", records.contract(tmp_path, rows=rows))
+    data = _assembled(table, {"a": row("a", [70.0]), "b": row("b", [70.0])}, {})
+    cells = [(each["row"], name, cell) for each in data["rows"] for name, cell in each["cells"].items()]
+    assert [(name, column) for name, column, cell in cells if "simulated" in cell] == [("a", TOP1)]
+    assert _cell(data, "a", TOP1)["simulated"] is True

@@ -46,6 +46,41 @@ def test_any_metric_can_be_a_column() -> None:
     assert column("val/top1_acc").label == "Top-1 accuracy (validation)"
 
 
+def test_a_plain_net_s_file_is_four_bytes_a_parameter() -> None:
+    plain = made(0)
+    plain.cost["run"] = {"params": 1000, "macs": 2_500_000}
+    assert [column(f"file/{name}").value(plain) for name in ("bytes", "ratio", "density")] == [4000, 1, 1]
+    assert column("run_macs_m").value(plain) == 2.5
+    compressed = made(0, {"file/bytes": 400.0})
+    compressed.cost["run"] = plain.cost["run"]
+    compressed.config["compression"] = {"steps": [{"method": "prune"}]}
+    assert column("file/bytes").value(compressed) == 400
+    assert column("file/ratio").value(compressed) is None
+
+
+def test_the_error_before_compression_is_read_as_the_accuracy() -> None:
+    found = column("before/top1_acc")
+    assert found.value(made(0, {"before/top1_err": 10.0})) == 90.0
+    assert found.label == "Top-1 accuracy (before compression)"
+    assert column("file/bytes").label == "File size"
+
+
+def test_a_printed_accuracy_is_an_error_where_one_asks_for_it() -> None:
+    error = column("test/top1_err")
+    row = table("xnor_net.table1_alexnet").row("BWN")
+    found = error.in_unit(row["top1_acc"], "top1_acc")
+    assert found is not None and found == pytest.approx(43.2) and printed_text(found) == "43.2"
+    assert error.printed(row) is None, "only where one asks"
+    assert error.in_unit(42.78, "top1_err") == 42.78
+    assert column("test/top1_acc").in_unit(42.78, "top1_err") == pytest.approx(57.22)
+
+
+def test_a_latency_is_of_a_speed() -> None:
+    found = column("onnx_ms")
+    assert (found.of_speed(50.0), found.better, found.batch, found.backend) == (20.0, "lower", 1, "onnx")
+    assert column("images_s_b8").of_speed(50.0) == 50.0
+
+
 @pytest.mark.parametrize("name", ["parms", "test/top1_ac", "tset/top1_acc", "top1_acc", "test/", "/"])
 def test_slips_are_refused(name: str) -> None:
     with pytest.raises(UserError, match="unknown column"):

@@ -44,7 +44,7 @@ def test_the_papers_budget_is_the_papers_experiment() -> None:
     assert (config["data"]["size"], config["data"]["num_classes"]) == (227, 1000)
     assert config["budget"] == {
         "name": "paper", "images_seen": None, "train_images": None, "val_images": None, "test_images": None,
-        "stem": "paper", "image_size": 227,
+        "stem": "paper", "image_size": 227, "narrow": 1,
     }  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from experiments.suite import costs, fingerprint
-from experiments.suite.contract import load
 from experiments.suite.costs import Cost, name_of, path_of, read
 from experiments.suite.paths import ROOT
+from experiments.suite.subjects import Subject
 from lightning_modules.errors import CorruptFileError
 
 SOURCE = "lightning_modules/errors.py"
@@ -18,6 +18,7 @@ ARCH: dict[str, Any] = {
     "name": "squeezenet", "net": "SqueezeNet", "paper_input": [3, 227, 227], "memory_format": "channels_last",
     "bypass": "none", "stem": "small", "squeeze_ratio": 0.125,
 }  # fmt: skip
+NONE: dict[str, Any] = {"name": "none", "start": "parent", "teacher": [], "steps": [], "file": {}}
 
 
 def made(**code: str) -> Cost:
@@ -32,6 +33,7 @@ def test_the_name_is_of_the_net_at_its_paper_s_scale() -> None:
         assert name_of({**ARCH, field: value}) == name
     for field, value in (("bypass", "simple"), ("squeeze_ratio", 0.5), ("paper_input", [3, 224, 224])):
         assert name_of({**ARCH, field: value}) != name
+    assert name_of({**ARCH, "narrow": 4}) == name_of({**ARCH, "narrow": 1}) == name
 
 
 @pytest.mark.parametrize("public", [True, False])
@@ -72,15 +74,8 @@ def test_a_damaged_file_is_named(damage: str) -> None:
     path.write_text(DAMAGES[damage](path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(CorruptFileError, match=path.name):
         read(name_of(ARCH), public=False)
-    known, problems = costs.known({"row": ARCH}, public=False)
+    known, problems = costs.known({"row": Subject(ARCH, NONE)}, public=False)
     assert not known and len(problems) == 1 and path.name in problems[0]
-
-
-def test_the_nets_of_a_table() -> None:
-    found = costs.archs(load("table3"))
-    assert [arch["bypass"] for arch in found.values()] == ["none", "simple", "complex"][: len(found)]
-    wider = costs.archs(load("table3"), ["arch.squeeze_ratio=0.5"])
-    assert all(name_of(wider[row]) != name_of(found[row]) for row in found)
 
 
 def test_published_costs_are_small_and_name_no_machine(tmp_path: Path) -> None:

@@ -140,6 +140,40 @@ def test_the_pool_gives_each_run_a_free_place_and_takes_it_back(
     assert "Net, seed 3: failed" in capsys.readouterr().out
 
 
+def test_a_compressed_run_waits_for_its_parent_and_keeps_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    looks: list[int] = []
+
+    def start(command: list[str], **_: Any) -> SimpleNamespace:
+        started.append(next(part for part in command if part.startswith("label=")))
+        mine = len(looks)
+        looks.append(0)
+
+        def poll() -> int | None:
+            looks[mine] += 1
+            return 1 if looks[mine] > 3 else None
+
+        return SimpleNamespace(poll=poll)
+
+    monkeypatch.setattr(launch, "POLL_S", 0.0)
+    monkeypatch.setattr(
+        launch, "subprocess", SimpleNamespace(Popen=start, DEVNULL=None, TimeoutExpired=subprocess.TimeoutExpired)
+    )
+    parent, teacher = Run("a-b-c-d-0", 0), Run("a-b-c-d-9", 0)
+
+    def planned(label: str, run: Run, *parents: Run) -> PlannedRun:
+        return PlannedRun("r", label, ("budget=smoke",), run, "missing", "", None, parents)
+
+    runs = [
+        planned("pruned", Run("a-b-p-d-1", 0), parent),
+        planned("distilled", Run("a-b-p-d-2", 0), teacher),
+        planned("distilled too", Run("a-b-p-d-3", 0), teacher),
+        planned("plain", parent),
+    ]
+    Pool(runs, on("0", "1"), tags=["made"]).run()
+    assert started == [f"label='{label}'" for label in ("distilled", "plain", "pruned", "distilled too")]
+
+
 def test_gpus_are_hidden_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VISIBLE, raising=False)
     hide_gpus()

@@ -2,10 +2,12 @@
 
 import pytest
 
+from experiments.suite.coded_sizes import Coded
 from experiments.suite.columns import column
-from experiments.suite.evidence import Evidence, gather, uncounted
+from experiments.suite.evidence import Evidence, gather, uncoded, uncounted
 from experiments.suite.store import Run
-from tests.suite.test_costs import ARCH, SOURCE
+from experiments.suite.subjects import Subject
+from tests.suite.test_costs import ARCH, NONE, SOURCE
 from tests.suite.test_costs import made as cost
 from tests.suite.test_plan import CONTRACT, ID, keep, record, row
 
@@ -36,18 +38,52 @@ def test_what_cannot_be_read_is_named_and_the_rest_counts(public: bool) -> None:
 
 def test_a_cost_is_a_row_s_computed_columns_until_there_is_a_run() -> None:
     cost().write()
-    found = gather([row()], [0], {"vanilla": ARCH}, public=False)
+    found = gather([row()], [0], {"vanilla": Subject(ARCH, NONE)}, public=False)
     assert found.knows("vanilla") and not found.records["vanilla"]
     (stand_in,) = found.of("vanilla", column("params"))
     assert column("params").value(stand_in) == 1_248_424
     assert found.of("vanilla", column("test/top1_acc")) == []
     keep(record())
-    trained = gather([row()], [0], {"vanilla": ARCH}, public=False)
+    trained = gather([row()], [0], {"vanilla": Subject(ARCH, NONE)}, public=False)
     assert trained.of("vanilla", column("params")) == trained.records["vanilla"] == [record()]
 
 
 def test_what_has_yet_to_be_counted() -> None:
-    archs = {"vanilla": ARCH, "other": {**ARCH, "bypass": "simple"}}
-    assert uncounted(archs, Evidence()) == ["vanilla", "other"]
-    assert uncounted(archs, Evidence({"vanilla": [record()]}, {"other": cost()})) == []
-    assert uncounted(archs, Evidence({"vanilla": []}, {"other": cost(**{SOURCE: "0" * 12})})) == ["vanilla", "other"]
+    subjects = {"vanilla": Subject(ARCH, NONE), "other": Subject({**ARCH, "bypass": "simple"}, NONE)}
+    assert uncounted(subjects, Evidence()) == ["vanilla", "other"]
+    assert uncounted(subjects, Evidence({"vanilla": [record()]}, {"other": cost()})) == []
+    assert uncounted(subjects, Evidence({"vanilla": []}, {"other": cost(**{SOURCE: "0" * 12})})) == ["vanilla", "other"]
+
+
+PRUNE = {**NONE, "name": "prune", "steps": [{"method": "prune", "density": 0.5}]}
+COMPRESSED = {
+    "plain": Subject(ARCH, NONE),
+    "asked": Subject(ARCH, PRUNE, densities={}),
+    "unasked": Subject(ARCH, PRUNE),
+}
+
+
+def coded(size: int, **code: str) -> Coded:
+    return Coded(ARCH, PRUNE, {}, {"bytes": size, "parts": {"codes": size}, "coded": {}, "fillers": 0}, code, {})
+
+
+def test_the_file_at_the_paper_s_scale_is_the_compressed_one_or_four_bytes_a_parameter() -> None:
+    found = Evidence(
+        costs=dict.fromkeys(COMPRESSED, cost()), coded={"asked": coded(500_000)}, subjects=COMPRESSED
+    )  # fmt: skip
+
+    def values(name: str) -> list[list[float | None]]:
+        return [[column(name).value(record) for record in found.of(row, column(name))] for row in COMPRESSED]
+
+    plain = 4 * 1_248_424
+    assert values("coded_mb") == [[plain / 2**20], [500_000 / 2**20], []]
+    assert values("coded_ratio") == [[1.0], [plain / 500_000], []]
+    assert Evidence(subjects=COMPRESSED).of("plain", column("coded_mb")) == []
+    trained = Evidence({"plain": [record()]}, subjects=COMPRESSED).of("plain", column("coded_mb"))
+    assert [column("coded_mb").value(each) for each in trained] == [plain / 2**20]
+
+
+def test_which_files_at_the_paper_s_scale_have_yet_to_be_made() -> None:
+    assert uncoded(COMPRESSED, Evidence()) == ["asked"]
+    assert uncoded(COMPRESSED, Evidence(coded={"asked": coded(1)})) == []
+    assert uncoded(COMPRESSED, Evidence(coded={"asked": coded(1, **{SOURCE: "0" * 12})})) == ["asked"]

@@ -58,6 +58,12 @@ def test_the_work_of_a_row() -> None:
     assert work_of(config("budget.images_seen=1229920")).epochs == 1  # type: ignore[union-attr]
 
 
+def test_the_work_of_a_compressed_row_is_its_retraining() -> None:
+    """A quarter of 71 epochs in each of two rounds of pruning, and after sharing."""
+    found = work_of(config("compression=deep_compression"))
+    assert found is not None and found.epochs == 3 * 18
+
+
 @pytest.mark.parametrize(
     "changed", ["budget.train_images=16", "data.size=64", "arch.squeeze_ratio=0.6", "data=fashion_mnist"]
 )

@@ -54,6 +54,13 @@ def start() -> None:
     (folder / "epoch-0001-0123456789abcdef.ckpt").touch()
 
 
+def test_a_compressed_run_names_the_runs_it_begins_with() -> None:
+    runs = {run.row: run for run in plan(rows_of(load("table13"), "proxy"), [3])}
+    assert runs["squeezenet"].parents == runs["bwn"].parents == ()
+    assert runs["kmeans_8"].parents == runs["small_distilled"].parents == (runs["squeezenet"].run,)
+    assert runs["mobilenet_int8"].parents == (runs["mobilenet"].run,) and runs["mobilenet"].run.seed == 3
+
+
 # States
 
 

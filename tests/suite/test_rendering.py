@@ -20,6 +20,7 @@ from experiments.suite.evidence import Evidence
 from experiments.suite.paths import ROOT
 from tests.suite.records import row
 from tests.suite.test_costs import made as cost
+from tests.suite.test_file_parts import at_paper_scale, compressed, file
 
 HOSTILE = "[bold red]x[/] | <b>*y*</b> \x1b[2J `z`\n# $a$ =1+1"
 
@@ -155,6 +156,80 @@ def test_rendering_changes_nothing(tmp_path: Path) -> None:
     rendering.write(data, tmp_path)
     _terminal(data)
     assert data == before
+
+
+def _with_files() -> dict[str, Any]:
+    sizes = {"index": 400, "codebooks": 64, "code tables": 20, "block sizes": 4, "metadata": 170}
+    deep = file(1_000, **sizes)
+    deep["coded"]["index"] = {"count": 2_000, "bits": 3_200, "entropy": 3_140.0}
+    published = Evidence(
+        {"vanilla": [compressed(seed, deep) for seed in range(3)], "simple_bypass": [compressed(0, file(50))]},
+        coded={"vanilla": at_paper_scale(file(2_000_000, invention=5))},
+    )
+    here = Evidence({"vanilla": [compressed(0, file(900))]})
+    return assemble(load("table3"), "proxy", published, here, {})
+
+
+def test_files_in_markdown() -> None:
+    page = rendering.markdown(_with_files())
+    section = page[page.index("## Files") : page.index("## Claims")].splitlines()
+    assert section[2:11] == [
+        "|  |  | File | Codes | Positions | Codebooks | Code tables | Header, metadata | invention | Bits a code | "
+        "Bits a position |",
+        "| --- | --- |" + " ---: |" * 9,
+        "| **Vanilla SqueezeNet** | published (3) | 1,688 | 1,000 | 400 | 64 | 24 | 200 | – | 4.00 (3.50) | "
+        "1.60 (1.57) |",
+        "|  | this machine (1) | 930 | 900 | – | – | – | 30 | – | 4.00 (3.50) | – |",
+        "| **Vanilla SqueezeNet, at the paper's scale** | published | 2,000,035 | 2,000,000 | – | – | – | 30 | 5 | "
+        "4.00 (3.50) | – |",
+        "| **SqueezeNet + simple bypass** | published (1) | 80 | 50 | – | – | – | 30 | – | 4.00 (3.50) | – |",
+        "",
+        rendering.file_text(_with_files()),
+        "",
+    ]
+    assert "weights drawn at random" in page
+
+
+def test_files_of_a_side_that_is_not_shown() -> None:
+    data = _with_files()
+    mine = assemble(load("table3"), "proxy", Evidence(), Evidence({"vanilla": [compressed(0, file(9))]}), {})
+    assert rendering.file_sheet(mine, ["published"]) is None
+    theirs = rendering.file_sheet(data, ["published"])
+    assert theirs and [len(lines) for _, lines in theirs.blocks] == [1, 1, 1]
+    only_coded = assemble(load("table3"), "proxy", Evidence(), Evidence(coded={"vanilla": at_paper_scale(file(9))}), {})
+    page = rendering.markdown(only_coded)
+    assert "this machine" in page and "over seeds, whose" not in page
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_files_in_the_terminal(width: int) -> None:
+    text = _terminal(_with_files(), width)
+    assert max(map(len, text.splitlines())) <= width
+    found = text[text.index("Files\n") : text.index("Claims")]
+    for part in ("1,688", "1,000", "400", "64", "24", "200", "4.00 (3.50)", "1.60 (1.57)", "2,000,035", "invention"):
+        assert part in found
+    assert "paper's scale" in [line.strip() for line in found.splitlines()] and "published (3)" in found
+    assert "Files" not in _terminal(_data())
+
+
+def test_simulated_numbers_are_marked_and_the_paper_s_are_not() -> None:
+    data = _data()
+    cell = data["rows"][0]["cells"]["test/top1_acc"]
+    legend = rendering.simulated_text()
+    assert legend not in rendering.markdown(data) and "simulated" not in _terminal(data, 200)
+    cell["simulated"] = True
+    column = next(column for column in data["columns"] if column["name"] == "test/top1_acc")
+    assert rendering.number(column, cell, "paper") == "57.5"
+    assert rendering.number(column, cell, "here") == "84.00 (simulated)"
+    assert rendering.number(column, cell, "published").endswith(" (simulated)")
+    page, shown = rendering.markdown(data), _terminal(data, 200)
+    assert page.count("(simulated)") == 3 and f"\n\n{legend}\n\n" in page
+    assert shown.count("(simulated)") == 3 and legend in shown
+    lines = list(csv.DictReader(io.StringIO(rendering.csv(data))))
+    marked = [(line["row"], line["column"], line["source"]) for line in lines if "simulated" in line["note"]]
+    assert marked == [("vanilla", "test/top1_acc", "published"), ("vanilla", "test/top1_acc", "here")]
+    cell["published"] = cell["here"] = None
+    assert legend not in rendering.markdown(data)
 
 
 def test_no_heavy_import() -> None:

@@ -9,21 +9,22 @@ import pytest
 
 from experiments.suite import fingerprint, timings
 from experiments.suite.paths import ROOT
+from experiments.suite.subjects import Subject
 from experiments.suite.timings import Timing, known, net_of, path_of, read
 from lightning_modules.errors import CorruptFileError
-from tests.suite.test_costs import ARCH, SOURCE
+from tests.suite.test_costs import ARCH, NONE, SOURCE
 
 B1, B8 = "images_s_b1", "images_s_b8"
 OTHER = {**ARCH, "bypass": "simple"}
-ARCHS = {"a": ARCH, "b": OTHER}
+SUBJECTS = {"a": Subject(ARCH, NONE), "b": Subject(OTHER, NONE)}
 
 
 def made(speeds: dict[str, list[float]], column: str = B1, **code: str) -> Timing:
-    """Of rows of ``ARCHS``, or of other rows with the net of a."""
+    """Of rows of ``SUBJECTS``, or of other rows with the net of a."""
     digest = {SOURCE: fingerprint.of_file(ROOT / SOURCE), **code}
     return Timing(
         samples={row: {column: values} for row, values in speeds.items()},
-        nets={row: net_of(ARCHS.get(row, ARCH)) for row in speeds},
+        nets={row: net_of(SUBJECTS.get(row, SUBJECTS["a"])) for row in speeds},
         code=dict.fromkeys(speeds, digest),
         provenance={"machine": {"cpu": "A processor", "cores": 2}, "threads": 1, "others": 0.0},
     )
@@ -31,19 +32,31 @@ def made(speeds: dict[str, list[float]], column: str = B1, **code: str) -> Timin
 
 def test_it_is_written_and_read(tmp_path: Path) -> None:
     path = tmp_path / "timings" / "made.json"
-    assert read(path) is None and known(ARCHS, None) == (None, [])
+    assert read(path) is None and known(SUBJECTS, None) == (None, [])
     timing = made({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     timing.write(path)
-    assert read(path) == timing == known(ARCHS, path)[0]
+    assert read(path) == timing == known(SUBJECTS, path)[0]
     assert (timing.values("b", B1), timing.values("b", B8), timing.values("c", B1)) == ([3.0, 4.0], [], [])
     assert timing.rounds == 2
 
 
 def test_a_row_that_has_another_net_since_is_left_out() -> None:
     timing = made({"a": [1.0], "b": [2.0], "gone": [3.0]})
-    assert list(timing.of(ARCHS).samples) == ["a", "b"]
-    assert list(timing.of({**ARCHS, "b": {**OTHER, "memory_format": "contiguous"}}).samples) == ["a"]
+    assert list(timing.of(SUBJECTS).samples) == ["a", "b"]
+    other = Subject({**OTHER, "memory_format": "contiguous"}, NONE)
+    assert list(timing.of({**SUBJECTS, "b": other}).samples) == ["a"]
     assert timing.of({}).rounds == 0
+
+
+def test_a_net_is_another_one_where_compression_changes_what_is_computed() -> None:
+    def of(*steps: dict[str, Any]) -> str:
+        return net_of(Subject(ARCH, {**NONE, "steps": list(steps)}))
+
+    plain, svd = of(), {"method": "low_rank", "ratio": 2.0}
+    assert of({"method": "prune", "density": 0.1}, {"method": "share"}) == plain
+    assert of(svd) == of({**svd, "retrain": {"images": 1.0}}, {"method": "prune", "density": 0.1})
+    nets = {plain, of(svd), of({**svd, "ratio": 3.0}), of({"method": "quantize", "activations": True})}
+    assert len(nets) == 4 and all(net.startswith(plain) for net in nets)
 
 
 def test_stale_names_the_file_that_changed() -> None:
@@ -52,7 +65,7 @@ def test_stale_names_the_file_that_changed() -> None:
 
 
 def test_each_kind_of_measurement_has_a_file_of_its_own() -> None:
-    contract, other = ARCHS, {**ARCHS, "b": {**OTHER, "squeeze_ratio": 0.5}}
+    contract, other = SUBJECTS, {**SUBJECTS, "b": Subject({**OTHER, "squeeze_ratio": 0.5}, NONE)}
     usual = path_of("table11", "proxy", contract, contract)
     assert usual.name == "table11.json" and usual.parent.parent.name == "local"
     assert path_of("table11", "paper", contract, contract) == usual
@@ -84,5 +97,5 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(CorruptFileError, match=r"made\.json does not hold the timings of a table"):
         read(path)
-    timing, problems = known(ARCHS, path)
+    timing, problems = known(SUBJECTS, path)
     assert timing is None and len(problems) == 1 and timings.read(tmp_path / "none.json") is None
