@@ -63,7 +63,7 @@ def check(experiment: Experiment, compression: Mapping[str, Any]) -> None:
         )
     if any(getattr(step.options, "saliency", None) == "obd" for step in plan.steps):
         from lightning_modules.compression import obd  # noqa: F401  (part of the run's fingerprint)
-    if any(getattr(step.options, "activations", False) and step.method == "quantize" for step in plan.steps):
+    if any(step.method == "quantize" and step.options.activations for step in plan.steps):
         from lightning_modules import onnx_files  # noqa: F401
         from lightning_modules.compression import batch_norm_folding  # noqa: F401
 
