@@ -81,7 +81,9 @@ def test_compressed_nets_in_onnx_runtime(tmp_path: Path, here: Here, monkeypatch
     assert "lightning_modules/compression/low_rank.py" not in found.code["mobilenet_magnitude_33"]
     assert here(tmp_path, render, "budget=smoke").code == 0
     cells = {row["row"]: row["cells"]["onnx_ms"]["here"] for row in rendered(tmp_path, "table13")["rows"]}
-    assert cells["mobilenet_int8"]["mean"] == pytest.approx(statistics.median(found.values("mobilenet_int8", "onnx_ms")))
+    assert cells["mobilenet_int8"]["mean"] == pytest.approx(
+        statistics.median(found.values("mobilenet_int8", "onnx_ms"))
+    )
 
 
 def test_a_damaged_file_is_named_and_counts_as_missing(two_nets: Path, here: Here) -> None:
