@@ -25,7 +25,8 @@ CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
 PRINT = @$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
 
 .PHONY: table1 classic-and-compact table2 squeezenet-vs-compression table3 squeezenet-bypass table4 shufflenet-groups
-.PHONY: table5 shufflenet-vs-mobilenet table13 compression-methods
+.PHONY: table5 shufflenet-vs-mobilenet table6 actual-speed guidelines table7 guideline-1 table8 guideline-2
+.PHONY: table9 guideline-3 table10 guideline-4 table13 compression-methods
 .PHONY: table11 shufflenet-v2 table14 peleenet table15 compact-mobilenet fd-mobilenet figure1 squeezenet-design-space
 .PHONY: help setup doctor list plan tables verify publish sync browse bench check test test-full clean-venv
 
@@ -52,6 +53,23 @@ table4 shufflenet-groups: $(CORE) ## ShuffleNet: 1 to 8 groups, with and without
 	$(PRINT)
 
 table5 shufflenet-vs-mobilenet: $(CORE) ## ShuffleNet against MobileNet at equal multiply-adds (paper's Table 5)
+	$(PRINT)
+
+table6 actual-speed: $(CORE) ## Theoretical against actual speed of ShuffleNet, MobileNet, AlexNet on this CPU (paper's Table 8)
+	$(PRINT)
+
+guidelines: table7 table8 table9 table10 ## ShuffleNet V2's four guidelines, one after another: table7 to table10
+
+table7 guideline-1: $(CORE) ## ShuffleNet V2's guideline 1: equal channel width is fastest (paper's Table 1); minutes
+	$(PRINT)
+
+table8 guideline-2: $(CORE) ## ShuffleNet V2's guideline 2: more groups are slower (paper's Table 2); minutes
+	$(PRINT)
+
+table9 guideline-3: $(CORE) ## ShuffleNet V2's guideline 3: more fragments are slower (paper's Table 3); minutes
+	$(PRINT)
+
+table10 guideline-4: $(CORE) ## ShuffleNet V2's guideline 4: element-wise operations cost time (paper's Table 4); minutes
 	$(PRINT)
 
 table11 shufflenet-v2: $(CORE) ## ShuffleNet V2 against V1, MobileNet V1 and V2: error and speed (paper's Table 8)

@@ -13,7 +13,7 @@ from experiments.suite.progress import print_line
 from experiments.suite.regenerate import Request
 from experiments.suite.subjects import Subject
 
-COUNTED = ("input", "params", "macs")
+COUNTED = ("input", "params", "macs", "access")
 
 
 def count_missing(request: Request) -> list[Cost]:
@@ -40,11 +40,11 @@ def code_missing(request: Request) -> list[Coded]:
 
 def count(arch: Mapping[str, Any]) -> Cost:
     """Of the net that ``arch`` (a conf/arch file's content) describes, at its paper's input, with 1000 classes."""
-    from lightning_modules import nets, paper_cost  # imports torch, which takes seconds
+    from lightning_modules import memory_access, nets, paper_cost  # imports torch, which takes seconds
 
-    cost = paper_cost.paper_cost(arch)
+    cost = paper_cost.paper_cost(arch) | {"access": memory_access.of_paper(arch)}
     net = f"lightning_modules.nets.{nets.classes()[arch['net']]}"
-    code = imports.code_of(["lightning_modules.paper_cost", net])
+    code = imports.code_of(["lightning_modules.paper_cost", "lightning_modules.memory_access", net])
     return Cost(arch, {name: cost[name] for name in COUNTED}, code, provenance.packages())
 
 

@@ -161,10 +161,13 @@ def _onnx(source: Source) -> bytes:
 
 
 def _onnx_int8(source: Source) -> bytes:
+    from lightning_modules.compression.steps import Plan
     from lightning_modules.onnx_files import quantised
 
     batches = itertools.islice(source.built.data.train_dataloader(), BATCHES)
-    return quantised(_onnx(source), [images.numpy() for images, _ in batches])
+    options = Plan.of(source.config["compression"]).integers
+    ranges = (options.per_channel, options.symmetric) if options else ()  # those that the run was tested with
+    return quantised(_onnx(source), [images.numpy() for images, _ in batches], *ranges)
 
 
 FORMATS: dict[str, Callable[[Source], bytes]] = {

@@ -1,22 +1,26 @@
-"""How fast the nets of a table are on this machine: fills its timed columns. `make table11` does it after its runs.
+"""How fast nets are on this machine: those of a table, whose timed columns it fills, or one of one's own.
 
-python -m experiments.measure table=table11 budget=proxy rounds=12
+python -m experiments.measure table=table11 budget=proxy rounds=12 repeats=2
+python -m experiments.measure arch=mobilenet_v1 arch.width=0.75 layers=true
 
-Every net at its paper's input, in evaluation mode, on one thread, in PyTorch or in ONNX Runtime as the column says. All
-rows are measured in this one process, in rounds: once each, then all again, so that what disturbs the machine disturbs
-all. Rows that compute the same, as pruned and plain nets do, are measured once. Needs an idle machine; says so where it is
-not. Budget smoke takes two short rounds, which are never judged.
+The second says what the net costs and which of ShuffleNet V2's guidelines it breaks (experiments/design.py).
+
+Every net at its paper's input, in evaluation mode, on one thread or all, in PyTorch or in ONNX Runtime as the column says. All
+rows are measured in this one process, in rounds (experiments/benchmarks/protocol.py), and all rounds twice, since only a
+repeat shows how far a measurement can be trusted. Rows that compute the same, as pruned and plain nets do, are measured
+once. Needs an idle machine; says so where it is not. Budget smoke takes two short rounds, which are never judged.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from experiments.benchmarks.rounds import interleaved
+from experiments.benchmarks.machine import pinned, wait_until_quiet
+from experiments.benchmarks.protocol import DRIFT, MOST_REDONE, Measured, measured
 from experiments.suite import cli, contract, imports, online, provenance
-from experiments.suite.columns import Column
+from experiments.suite.columns import Backend, Column
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.costs import of_paper
@@ -30,22 +34,40 @@ from experiments.suite.timings import SMOKE, Timing, net_of, structural
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
-OWN = {"table": None, "budget": DEFAULT_BUDGET, "rounds": 0}
+OWN = {"table": None, "budget": DEFAULT_BUDGET, "rounds": 0, "repeats": 0, "layers": False}
+ARCH = ("arch=", "arch.", "+arch.")
 
 
 @dataclass(frozen=True)
 class Effort:
-    """``seconds``: of one sample; a single batch may take longer."""
+    """``rounds``: in each of the repeats. ``seconds``: of one sample; a single batch may take longer.
+
+    ``patience``: how many seconds one waits for an idle machine. ``redone``: how many rounds may be done again.
+    """
 
     rounds: int
     seconds: float
+    repeats: int = 1
+    patience: float = 0.0
+    redone: int = 0
+
+    @property
+    def all_rounds(self) -> int:
+        return self.rounds * self.repeats
+
+    def __str__(self) -> str:
+        return f"{self.rounds} rounds" if self.repeats == 1 else f"{self.repeats} times {self.rounds} rounds"
 
 
-USUAL, SHORT = Effort(12, 0.2), Effort(2, 0.02)
+USUAL, SHORT = Effort(12, 0.2, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
 
 
 def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
+    if own["table"] is None and any(override.startswith(ARCH) for override in extra):
+        return _describe(own, extra)
+    if own["layers"]:
+        raise UserError("layers=true: goes with a net of one's own, such as arch=mobilenet_v1, and without table")
     request = Request.of(own["table"], own["budget"], (), extra)
     path = request.timing_path()
     if path is None:
@@ -54,7 +76,8 @@ def main(arguments: list[str]) -> int:
     told = [override for override in extra if override.lstrip("+").startswith("logger")]  # the others are the nets'
     logger = online.reachable(compose(told)["logger"])
     effort = SHORT if request.budget == SMOKE else USUAL
-    found = measure(request, Effort(own["rounds"] or effort.rounds, effort.seconds))
+    asked = {name: own[name] for name in ("rounds", "repeats") if own[name]}
+    found = measure(request, replace(effort, **asked))
     found.write(path)
     print_line(f"written to {shown(path)}")
     if logger["name"] != "none":
@@ -64,52 +87,115 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _describe(own: Mapping[str, Any], extra: Sequence[str]) -> int:
+    if others := [override for override in extra if not override.startswith(ARCH)]:
+        raise UserError(f"{others[0]}: without table, a net alone is measured: arch=... and arch.<field>=...")
+    from experiments import design
+
+    design.report(compose(extra), own["layers"], own["rounds"] or design.ROUNDS)
+    return 0
+
+
 def measure(request: Request, effort: Effort) -> Timing:
-    """Every implemented row and every timed column of the table, all in the same rounds."""
+    """Every implemented row and its timed columns, all in the same rounds."""
     names = {row: net_of(subject) for row, subject in request.subjects.items()}
-    print_line(f"speed of {len(set(names.values()))} nets, {effort.rounds} rounds")
-    if effort.rounds < MIN_ROUNDS and request.budget != SMOKE:
+    print_line(f"speed of {len(set(names.values()))} nets, {effort}")
+    if effort.all_rounds < MIN_ROUNDS and request.budget != SMOKE:
         print_line(f"warning: a claim needs {MIN_ROUNDS} rounds")
-    sides = _sides(request, effort.seconds)
-    meter, began = Meter(), datetime.now(UTC)
-    samples = interleaved(sides, effort.rounds, _progress(effort.rounds))
-    others = meter.others()
-    if others is not None and others > BUSY:
-        print_line(f"warning: other processes kept {others:.1f} cores busy meanwhile; measure again on an idle machine")
-    columns = request.table.timed
+    columns = {row: request.table.timed_of(row) for row in names}
+    found, made = _measured(_sides(request, columns, effort.seconds), effort)
     return Timing(
         samples={
             row: {
-                column.name: _rounded([column.of_speed(speed) for speed in samples[f"{name} {column.name}"]])
-                for column in columns
+                column.name: _rounded([column.of_speed(speed) for speed in found.samples[_side(name, column)]])
+                for column in columns[row]
             }
             for row, name in names.items()
         },
         nets=names,
-        code={row: _code(subject, columns) for row, subject in request.subjects.items()},
-        provenance=_provenance(began, others),
+        code={row: _code(subject, columns[row]) for row, subject in request.subjects.items()},
+        provenance=made,
     )
 
 
-def _sides(request: Request, seconds: float) -> dict[str, Callable[[], float]]:
-    """A sampler of images per second for each net and column."""
+def _measured(sides: Mapping[str, Callable[[], float]], effort: Effort) -> tuple[Measured, dict[str, Any]]:
+    """The samples and how they came to be; warns of what disturbed them."""
     from lightning_modules import speed  # imports torch, which takes seconds
+
+    reference, machine = speed.reference(), provenance.machine()  # that of all its cores
+    wait_until_quiet(effort.patience, print_line)
+    meter, began = Meter(), datetime.now(UTC)
+    with pinned() as cores:
+        said = _progress(effort.all_rounds)
+        found = measured(sides, reference, effort.rounds, effort.repeats, said, effort.redone)
+    others = meter.others()
+    if others is not None and others > BUSY:
+        print_line(f"warning: other processes kept {others:.1f} cores busy meanwhile; measure again on an idle machine")
+    if found.drifted:
+        print_line(
+            f"warning: the machine's own speed moved by more than {100 * DRIFT:.0f} % in {found.drifted} of "
+            f"{effort.all_rounds} rounds; measure again on a quieter one"
+        )
+    return found, {
+        "packages": provenance.packages(),
+        "machine": machine,
+        "threads": speed.THREADS,
+        "pinned": cores,
+        **provenance.commit(),
+        "at": began.isoformat(timespec="seconds"),
+        "others": None if others is None else round(others, 2),
+        "repeats": effort.repeats,
+        "drifted": found.drifted,
+        "redone": found.redone,
+        "reference": _rounded(found.reference),
+    }
+
+
+def _side(net: str, column: Column) -> str:
+    return f"{net} {column.name}"
+
+
+def _sides(request: Request, columns: Mapping[str, Sequence[Column]], seconds: float) -> dict[str, Callable[[], float]]:
+    """A sampler of images per second for each net and each column that any of its rows has."""
+    from lightning_modules import speed
 
     speed.prepare()
     found = {}
     for name, subject in {net_of(subject): subject for subject in request.subjects.values()}.items():
+        asked = {column.name for row, own in columns.items() if net_of(request.subjects[row]) == name for column in own}
         arch = of_paper(subject.arch)
         net = speed.build(arch, _restructured_by(subject.compression))
-        run: dict[str, Callable[..., Any]] = {"eager": net}
+        runs: dict[tuple[str, int], Callable[..., Any]] = {}
         for column in request.table.timed:
+            if column.name not in asked:
+                continue
             assert column.batch is not None  # that is what makes it timed
             images = speed.noise(arch, column.batch)
-            if column.backend == "onnx":
+            threads = provenance.cores() if column.all_threads else speed.THREADS
+            if column.backend in ("onnx", "int8"):
                 images = images.contiguous()
-                if "onnx" not in run:
-                    run["onnx"] = _in_onnx_runtime(net, subject.compression, images)
-            found[f"{name} {column.name}"] = speed.timer(run[column.backend], images, seconds)
+            if (column.backend, threads) not in runs:
+                runs[column.backend, threads] = _run(net, column.backend, threads, subject.compression, images)
+            # Threads beside the first are made here, before this process is pinned to a core: they have all of them.
+            found[_side(name, column)] = speed.timer(runs[column.backend, threads], images, seconds, threads)
     return found
+
+
+def _run(net: Any, backend: Backend, threads: int, compression: Mapping[str, Any], images: Any) -> Callable[..., Any]:
+    """What is timed. In ONNX Runtime, a net that compression puts into integers is in int8."""
+    from lightning_modules import speed
+
+    if backend == "eager":
+        return net
+    if backend == "compile":
+        return speed.compiled(net)
+    from lightning_modules.onnx_files import OnnxNet, exported, quantised
+
+    content = exported(net, images.shape[1:], [str(number) for number in range(speed.CLASSES)])
+    options = _in_integers(compression)
+    if backend == "int8" or options:  # the ranges of noise are as good as any for the speed
+        content = quantised(content, [images.numpy()], bool(options and options.per_channel))
+    return OnnxNet(content, threads)
 
 
 def _restructured_by(compression: Mapping[str, Any]) -> Callable[[Any], None] | None:
@@ -120,35 +206,28 @@ def _restructured_by(compression: Mapping[str, Any]) -> Callable[[Any], None] | 
     return lambda net: restructure(net, compression)
 
 
-def _in_onnx_runtime(net: Any, compression: Mapping[str, Any], images: Any) -> Callable[..., Any]:
-    """The net in float32 or, where it is to be, in int8; the ranges of noise are as good as any for its speed."""
-    from lightning_modules import speed
-    from lightning_modules.onnx_files import OnnxNet, exported, quantised
+def _in_integers(compression: Mapping[str, Any]) -> Any:
+    if not structural(compression):
+        return None
+    from lightning_modules.compression.structure import in_integers
 
-    content = exported(net, images.shape[1:], [str(number) for number in range(speed.CLASSES)])
-    if structural(compression):
-        from lightning_modules.compression.structure import in_integers
-
-        if options := in_integers(compression):
-            content = quantised(content, [images.numpy()], options.per_channel)
-    return OnnxNet(content, speed.THREADS)
+    return in_integers(compression)
 
 
-def _progress(rounds: int) -> Callable[[str], None]:
+def _progress(rounds: int) -> Callable[[int, int], None]:
     """A line a round, with the time left."""
-    began, done = datetime.now(UTC), 0
+    began = datetime.now(UTC)
 
-    def say(_: str) -> None:
-        nonlocal done
-        done += 1
-        taken = (datetime.now(UTC) - began).total_seconds()
-        left = f", {duration(math.ceil(taken / done * (rounds - done)))} left" if done < rounds else ""
-        print_line(f"  round {done} of {rounds}{left}")
+    def say(done: int, redone: int) -> None:
+        taken = (datetime.now(UTC) - began).total_seconds() / (done + redone)
+        again = f", {redone} done again" if redone else ""
+        left = f", {duration(math.ceil(taken * (rounds - done)))} left" if done < rounds else ""
+        print_line(f"  round {done} of {rounds}{again}{left}")
 
     return say
 
 
-def _rounded(values: list[float]) -> list[float]:
+def _rounded(values: Sequence[float]) -> list[float]:
     """To six digits, of which few mean anything."""
     return [float(f"{value:.6g}") for value in values]
 
@@ -158,21 +237,8 @@ def _code(subject: Subject, columns: Sequence[Column]) -> dict[str, str]:
 
     modules = ["lightning_modules.speed", f"lightning_modules.nets.{nets.classes()[subject.arch['net']]}"]
     modules += ["lightning_modules.compression.structure"] * bool(structural(subject.compression))
-    modules += ["lightning_modules.onnx_files"] * any(column.backend == "onnx" for column in columns)
+    modules += ["lightning_modules.onnx_files"] * any(column.backend in ("onnx", "int8") for column in columns)
     return imports.code_of(modules)
-
-
-def _provenance(began: datetime, others: float | None) -> dict[str, Any]:
-    from lightning_modules import speed
-
-    return {
-        "packages": provenance.packages(),
-        "machine": provenance.machine(),
-        "threads": speed.THREADS,
-        **provenance.commit(),
-        "at": began.isoformat(timespec="seconds"),
-        "others": None if others is None else round(others, 2),
-    }
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from experiments.suite.coded_sizes import Coded
 from experiments.suite.costs import Cost
 from experiments.suite.files import write_json
 from experiments.suite.paths import published, shown
-from experiments.suite.plan import FINISHED, RowPlan, staleness
+from experiments.suite.plan import FINISHED, RowPlan, orphaned, staleness
 from experiments.suite.progress import print_line
 from experiments.suite.record import Record
 from experiments.suite.regenerate import Request, published_request, write_published
@@ -54,6 +54,9 @@ def _publish(run: Run, row: RowPlan, replace: bool) -> bool:
         print_line(f"warning: {error}")
         return False
     if there is not None and not (replace and staleness(there) and not staleness(mine)):
+        return False
+    if said := orphaned(mine, [Run(parent, run.seed) for parent in row.parents], Run.published_record):
+        print_line(f"warning: {row.label}, seed {run.seed} is not published: {said}")
         return False
     if staleness(mine):
         print_line(f"warning: {row.label}, seed {run.seed} is {staleness(mine)}")

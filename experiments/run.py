@@ -29,7 +29,12 @@ from experiments.suite.progress import TABLE_PROCESS, Reporter, WorkerReporter, 
 from experiments.suite.record import Record, pack_bits
 from experiments.suite.record import outcome as ended
 from experiments.suite.store import Busy, Run
+from experiments.suite.timings import structural
 from lightning_modules.errors import CorruptFileError, UserError
+
+# What a plain run has no part in, though checking its fields, or a compressed run that begins with it, loads it.
+COMPRESSION = ("lightning_modules/compression/", "lightning_modules/onnx_files.py")
+PAPER_CLASSES = 1000
 
 
 def run(config: dict[str, Any]) -> Record:
@@ -108,10 +113,11 @@ def _finished(name: Run) -> Record | None:
 def _recorded(config: dict[str, Any], name: Run, built: Any, origin: Any) -> Record:
     """The run, done and recorded. What goes wrong in it is recorded, too, and raised."""
     code = _code(config)
-    if not name.same_code(code):
-        print_line("its checkpoints are of other code than this; it starts over")
+    begins_with = {role: of["weights_sha256"] for role, of in origin.of.items()} if origin else {}
+    if not name.same_code(code | begins_with):
+        print_line("its checkpoints are of other code than this, or of another parent; it starts over")
         name.start_over()
-        name.same_code(code)
+        name.same_code(code | begins_with)
     attempt, number = name.begin_attempt()
     made_of = {
         "run_id": name.run_id,
@@ -137,11 +143,11 @@ def _recorded(config: dict[str, Any], name: Run, built: Any, origin: Any) -> Rec
 
 
 def _code(config: dict[str, Any]) -> dict[str, str]:
-    """The fingerprint. A plain run has none of compression's code, which checking its fields loads, and a child's run."""
+    """The fingerprint."""
     found = fingerprint.of_modules(sys.modules)
     if config["compression"]["steps"]:
         return found
-    return {path: digest for path, digest in found.items() if not path.startswith("lightning_modules/compression/")}
+    return {path: digest for path, digest in found.items() if not path.startswith(COMPRESSION)}
 
 
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:
@@ -211,9 +217,28 @@ def _compressed(config: dict[str, Any], name: Run, built: Any, origin: Any, logg
         "compression": {"stages": found.stages, "file": said(found.sizes) if found.sizes else None}
     }
     result["metrics"] |= origin.before
+    result["compression"] |= {"arithmetic": found.arithmetic} if found.arithmetic else {}
+    if found.arithmetic.get("float32"):
+        print_line(f"warning: of its products {found.arithmetic['float32']} are computed in float32, not in int8")
     cost = _cost(config, built)
     cost["run"] = measure(found.net.cpu(), tuple(cost["run"]["input"]))
+    if structural(config["compression"]):
+        cost = _with_layers_as_compressed(cost, config)
     return Done(result, cost, found.module, found.training_s, found.resumed_after, found.damaged, origin.of)
+
+
+def _with_layers_as_compressed(cost: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Of the paper's net, too; without that where the new layers depend on trained weights."""
+    from lightning_modules.complexity import measure
+    from lightning_modules.compression.structure import restructure
+    from lightning_modules.nets.build import build_net
+
+    net = build_net(of_paper(config["arch"]), PAPER_CLASSES, config["arch"]["paper_input"][0])
+    try:
+        restructure(net, config["compression"])
+    except UserError:
+        return {"run": cost["run"]}
+    return {**cost, "paper": measure(net, tuple(config["arch"]["paper_input"]))}
 
 
 def _cost(config: dict[str, Any], built: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class OnnxModule(nn.Module):
         self._net = OnnxNet(model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self._net(images.cpu()))
+        return torch.from_numpy(self._net(images.cpu())).to(images.device)
 
 
 def exported(
@@ -134,17 +134,20 @@ def exported(
     return content
 
 
-def quantised(model: bytes, batches: Iterable[npt.ArrayLike], per_channel: bool = False) -> bytes:
+def quantised(
+    model: bytes, batches: Iterable[npt.ArrayLike], per_channel: bool = False, symmetric: bool | None = None
+) -> bytes:
     """The int8 net of a float32 one: static quantization by ONNX Runtime's own tool, min-max over ``batches``.
 
     The file says what is rounded where (QDQ: pairs of QuantizeLinear and DequantizeLinear), and ONNX Runtime makes integer
     operators of it. Activations are uint8, weights int8 (the pair that x86 has instructions for) and biases int32. Batch
-    norm is folded before, by the exporter. With one range a layer the weights' levels are those of ``quantization.affine``,
-    codes less 128. With one a channel they are symmetric around zero, as ONNX Runtime has one zero point a layer.
+    norm is folded before, by the exporter. The weights' levels are those of ``quantization.affine``, codes less 128. With
+    a range a channel they are symmetric around zero, as ONNX Runtime has one zero point a layer.
 
     Args:
         batches: images (N, C, H, W) as the net gets them.
         per_channel: a range for each output channel of a weight.
+        symmetric: whether the weights' levels are; None: as ``per_channel``.
 
     Raises:
         UserError: there is no batch.
@@ -164,7 +167,7 @@ def quantised(model: bytes, batches: Iterable[npt.ArrayLike], per_channel: bool 
             weight_type=QuantType.QInt8,
             per_channel=per_channel,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"WeightSymmetric": per_channel},
+            extra_options={"WeightSymmetric": per_channel if symmetric is None else symmetric},
         )
         proto = onnx.load(target)
     onnx.helper.set_model_props(proto, metadata)

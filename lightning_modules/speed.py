@@ -1,6 +1,7 @@
 """How fast a net is on this machine at its paper's scale: evaluation mode, one thread."""
 
-import time
+import logging
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from lightning_modules.random_streams import stream
 
 CLASSES = 1000
 THREADS = 1
+REFERENCE_SIZE = 512  # rows and columns of a matrix that fits a core's own cache
+REFERENCE_S = 0.02
 
 
 def prepare() -> None:
@@ -32,31 +35,47 @@ def build(arch: Mapping[str, Any], restructure: Callable[[nn.Module], None] | No
     return net.eval().to(memory_format=_memory_format(arch))
 
 
+def compiled(net: nn.Module) -> Callable[[Tensor], Any]:
+    """The net as PyTorch compiles it for this processor, when it is first called; that takes up to minutes."""
+    return torch.compile(net, dynamic=False)
+
+
 def noise(arch: Mapping[str, Any], batch: int) -> Tensor:
     """Images (N, C, H, W) of the paper's size, in the net's memory format."""
     images = torch.randn(batch, *arch["paper_input"], generator=stream(batch, "speed"))
     return images.contiguous(memory_format=_memory_format(arch))
 
 
-def timer(net: Callable[[Tensor], Any], images: Tensor, seconds: float) -> Callable[[], float]:
-    """A function that runs ``net`` on ``images`` over and over, for ``seconds`` or more: images per second.
+def timer(net: Callable[[Tensor], Any], images: Tensor, seconds: float, threads: int = THREADS) -> Callable[[], float]:
+    """A function that runs ``net`` on ``images`` for about ``seconds``: images per second.
 
-    It has been warmed up by two batches.
+    How many batches that takes is found out here, once, after a warm-up. Each sample also warms up, by two batches or
+    more, since other nets may have run in between (``torch.utils.benchmark``).
     """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # says of a machine that it has no GPU
+    from torch.utils.benchmark import Timer
+
+    clock = Timer("net(images)", globals={"net": net, "images": images}, num_threads=threads)
+    with torch.inference_mode():
+        batch_s = min(clock.timeit(1).mean for _ in range(2))  # what disturbs a batch makes it longer
+    batches = max(1, round(seconds / batch_s))
 
     @torch.inference_mode()
     def sample() -> float:
-        began = time.perf_counter()
-        batches = 0
-        while (taken := time.perf_counter() - began) < seconds or not batches:
-            net(images)
-            batches += 1
-        return len(images) * batches / taken
+        return len(images) / clock.timeit(batches).mean
 
-    with torch.inference_mode():
-        for _ in range(2):
-            net(images)
     return sample
+
+
+def reference() -> Callable[[], float]:
+    """A sampler of work that is always the same, a matrix product: its rows per second.
+
+    By it one sees whether the machine is as fast as before. The median of three short samples says so of the machine; a
+    single one would say what interrupted it.
+    """
+    matrix = torch.randn(REFERENCE_SIZE, REFERENCE_SIZE, generator=stream("reference", "speed"))
+    sample = timer(lambda rows: rows @ matrix, matrix, REFERENCE_S)
+    return lambda: statistics.median(sample() for _ in range(3))
 
 
 def _memory_format(arch: Mapping[str, Any]) -> torch.memory_format:

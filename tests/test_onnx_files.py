@@ -185,8 +185,8 @@ def test_int8_needs_images(float_file: bytes) -> None:
 
 
 def test_it_is_timed_like_any_net(float_file: bytes) -> None:
-    arch = {"paper_input": [1, 8, 8], "memory_format": "contiguous"}
-    sample = speed.timer(OnnxNet(float_file, speed.THREADS), arch, batch=2, seconds=0.001)  # type: ignore[arg-type]
+    images = speed.noise({"paper_input": [1, 8, 8], "memory_format": "contiguous"}, batch=2)
+    sample = speed.timer(OnnxNet(float_file, speed.THREADS), images, seconds=0.001)
     assert sample() > 0
 
 

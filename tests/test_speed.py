@@ -29,26 +29,40 @@ class Counted(nn.Module):
     def __init__(self, seconds: float):
         super().__init__()
         self.seconds = seconds
-        self.seen: list[tuple[tuple[int, ...], bool]] = []
+        self.seen: list[tuple[tuple[int, ...], bool, int]] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        self.seen.append((tuple(x.shape), torch.is_grad_enabled()))
+        self.seen.append((tuple(x.shape), torch.is_grad_enabled(), torch.get_num_threads()))
         time.sleep(self.seconds)
         return x
 
 
 def test_images_per_second_of_batches_of_the_paper_s_input() -> None:
-    net = Counted(0.005)
+    net, threads = Counted(0.005), torch.get_num_threads()
     sample = speed.timer(net, speed.noise(arch("squeezenet"), batch=8), seconds=0.05)
-    assert net.seen == [((8, 3, 227, 227), False)] * 2
+    warmed_up = len(net.seen)
+    assert warmed_up > 2 and set(net.seen) == {((8, 3, 227, 227), False, speed.THREADS)}
     found = sample()
-    batches = len(net.seen) - 2
+    batches = len(net.seen) - warmed_up - 2  # two of which warm up
     assert 2 <= batches <= 10
     assert found == pytest.approx(8 / 0.005, rel=0.5) and found <= 8 / 0.005
+    sample()
+    assert len(net.seen) == warmed_up + 2 * (batches + 2)  # as many each time
+    assert torch.get_num_threads() == threads
 
 
 def test_a_batch_that_takes_longer_is_measured_once() -> None:
-    net = Counted(0.02)
+    net = Counted(0.01)
     sample = speed.timer(net, speed.noise(arch("squeezenet"), batch=1), seconds=0.001)
+    warmed_up = len(net.seen)
     sample()
-    assert len(net.seen) == 3
+    assert len(net.seen) == warmed_up + 3
+
+
+def test_the_reference_is_the_same_work_each_time() -> None:
+    sample = speed.reference()
+    began = time.perf_counter()
+    found = [sample() for _ in range(3)]
+    taken = time.perf_counter() - began
+    assert 9 * 0.005 < taken < 9 * 20 * speed.REFERENCE_S
+    assert min(found) > 1e3 and max(found) < 10 * min(found)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.suite import claim_estimate, claims, file_parts, rounds, scale, statistics, timed_claims
+from experiments.suite import claim_estimate, claims, correlation, file_parts, rounds, scale, statistics, timed_claims
 from experiments.suite.columns import Column, printed_text
-from experiments.suite.contract import Row, Table
-from experiments.suite.evidence import Evidence
+from experiments.suite.contract import Table
+from experiments.suite.evidence import Evidence, with_derived
 from experiments.suite.load import BUSY
 from experiments.suite.paper import PaperTable, agrees
 from experiments.suite.record import Record
+from experiments.suite.row_contract import Row
 from experiments.suite.samples import aligned, finished, lost
 from experiments.suite.statements import statement
 
@@ -33,7 +34,7 @@ def assemble(
     ``budget`` is that of ``here``, and of ``published`` unless it has its own. Claims are judged by the contract's seeds.
     An extra row is shown where this machine was asked for it or somebody has published it.
     """
-    sides = {"published": published, "here": here}
+    sides = {side: with_derived(found, table.columns) for side, found in (("published", published), ("here", here))}
     budgets = {"published": published_budget or budget, "here": budget}
     verdicts = {side: _judged(table, budgets[side], found) for side, found in sides.items()}
     scaled = scale.notes(table, [found.records for found in sides.values()])
@@ -49,7 +50,7 @@ def assemble(
             "budget": budget,
             "data": _data(sides),
             **(
-                {"speed": _by_side({side: _circumstances(found) for side, found in sides.items()})}
+                {"speed": _by_side({side: _circumstances(table, found) for side, found in sides.items()})}
                 if table.timed
                 else {}
             ),
@@ -71,6 +72,7 @@ def assemble(
             ],
             "notes": list(table.notes),
             **({"figure": table.figure.to_json()} if table.figure else {}),
+            **({"correlation": correlation.of_table(table, sides)} if table.correlate else {}),
         }
     )
 
@@ -89,7 +91,7 @@ def _judged(table: Table, budget: str, found: Evidence) -> dict[str, dict[str, A
         if column.kind == "computed":
             records = {row: known.of(row, column) for row in claim.rows}
             verdicts[claim.id] = claims.examine(table, claim, budget, records).to_json()
-        elif column in table.timed:
+        elif column.in_rounds:
             verdicts[claim.id] = timed_claims.judge(table, claim, budget, found.timing)
     return verdicts
 
@@ -130,13 +132,21 @@ def _by_side(words: Mapping[str, str]) -> str | None:
     return "; ".join(f"{names[side]}: {text}" for side, text in said.items())
 
 
-def _circumstances(found: Evidence) -> str:
-    """Of what timed: ``AMD EPYC, 1 thread, median of 12 rounds``."""
-    if not found.timing or not found.timing.rounds:
+def _circumstances(table: Table, found: Evidence) -> str:
+    """Of what timed: ``AMD EPYC, 1 thread, median of 24 rounds in 2 repeats, whose ...``."""
+    timing = found.timing
+    if not timing or not timing.rounds:
         return ""
-    made = found.timing.provenance
+    made = timing.provenance
     threads, cpu = made.get("threads"), (made.get("machine") or {}).get("cpu", "unknown processor")
-    said = f"{cpu}, {threads} thread{'s' * (threads != 1)}, median of {found.timing.rounds} rounds"
+    pinned = ", pinned to a core" if made.get("pinned") else ""
+    said = f"{cpu}, {threads} thread{'s' * (threads != 1)}{pinned}, median of {timing.rounds} rounds"
+    bases = {row.name: table.base(row.name) for row in table.rows}
+    apart = [timing.disagreement(bases, column.name) for column in table.timed]
+    if agree := [share for share in apart if share is not None]:
+        said += f" in {timing.repeats} repeats, between which no row's ratio to its first row differs by more than {100 * max(agree):.1f} %"
+    if made.get("drifted"):
+        said += f", in {made['drifted']} of which the machine's own speed moved by more than 5 %"
     others = made.get("others")
     disturbed = isinstance(others, (int, float)) and others > BUSY
     return f"{said}, while other processes kept {others:.1f} cores busy" if disturbed else said
@@ -219,7 +229,7 @@ def _joined(notes: Sequence[str | None]) -> str:
 
 def _number(column: Column, row: Row, found: Evidence) -> tuple[dict[str, Any] | None, str | None]:
     """The cell of one side, and what is wrong with it."""
-    if column.batch is not None:
+    if column.in_rounds:
         return _speed(column, row, found), None
     records = found.of(row.name, column)
     usable = finished(column, records)

@@ -3,6 +3,9 @@
 A computed column is machine-independent: the paper's network at the paper's input size. A trained one is a metric of a
 run and differs from seed to seed. A timed one is the speed of that network on a machine: it has no seeds. To add a
 column, add it to COMPUTED, TIMED or MEASURED; every other module reads it from here.
+
+A derived column compares a row with the first of its group: ``<column>_rel`` says how many times better it is, and of a
+latency ``<column>_yield`` what share that is of what multiply-adds promise.
 """
 
 import math
@@ -23,7 +26,10 @@ Kind = Literal["computed", "trained", "timed"]
 # What a metric's name begins with, and what a column's head says of it. `file` is that of a compressed run; `before` the
 # run that it began with.
 SPLITS = {"test": "", "val": "validation", "train": "training", "before": "before compression", "file": ""}
-Scale = Literal["paper", "run", "coded"]
+# PyTorch as it is, or compiled; ONNX Runtime, which computes a net that int8 compresses in int8, or any net in int8.
+Backend = Literal["eager", "compile", "onnx", "int8"]
+Scale = Literal["paper", "run", "coded", "relative"]
+REL, YIELD = "_rel", "_yield"  # ends of derived columns' names
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,13 @@ class Column:
     keys: tuple[str, ...] = ()
     shifts: Mapping[str, int] = field(default_factory=dict)
     batch: int | None = None  # images at a time; timed columns only, as the next two
-    backend: Literal["eager", "onnx"] = "eager"  # PyTorch, or ONNX Runtime, which computes int8 nets in int8
+    backend: Backend = "eager"
+    all_threads: bool = False  # of the machine, not one
     of_speed: Callable[[float], float] = lambda images_s: images_s  # in the column's unit
-    scale: Scale = (
-        "paper"  # of record.cost, what `compute` reads; "coded" is no run's (experiments/suite/coded_sizes.py)
-    )
+    # Of record.cost, what `compute` reads. "coded" and "relative" are no run's (experiments/suite/evidence.py).
+    scale: Scale = "paper"
     compute: Callable[[Mapping[str, Any]], float] | None = None  # computed columns only
+    factors: tuple[tuple[str, int], ...] = ()  # columns and their powers, of the row over the first of its group
     plain: Callable[[Mapping[str, Any]], float] | None = None  # of record.cost["run"], where a plain run has no metric
     source: str | None = None  # the per-example values a statistic is taken of, where that is another metric
     statistic: Statistic | None = None  # (S, N) per-example values -> (S,); None: their mean
@@ -56,6 +63,11 @@ class Column:
     @property
     def sign(self) -> int:
         return 1 if self.better == "higher" else -1
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether the rounds of `experiments.measure` say it, and not records."""
+        return self.batch is not None or (bool(self.factors) and self.kind == "timed")
 
     def value(self, record: Record) -> float | None:
         """What this record says, None where it says nothing: not finished, no such metric, not finite."""
@@ -113,6 +125,11 @@ def _printed(number: Decimal) -> yamls.Printed:
     return found
 
 
+def rounded(value: float, places: int = 2) -> yamls.Printed:
+    """A number as if a paper had printed it with so many places."""
+    return _printed(Decimal(f"{value:.{places}f}"))
+
+
 def printed_text(value: float) -> str:
     """A paper's number with its own digits and with thousands separators."""
     return f"{value:,.{decimals(value)}f}" if "e" not in text(value).lower() else text(value)
@@ -163,29 +180,45 @@ COMPUTED: dict[str, Column] = {
             scale="run", compute=lambda c: c["macs"] / 1e6,
         ),
         Column(
-            "coded_mb", "File size at the paper's scale", "File at the paper's scale, MB", "computed", "lower", "MB",
+            "coded_mb", "File size at the paper's scale (drawn weights)", "File at the paper's scale (drawn weights), MB",
+            "computed", "lower", "MB",
             keys=("model_mb", "size_mb"), scale="coded", compute=lambda c: c["bytes"] / 2**20,
         ),
         Column(
-            "coded_ratio", "Ratio to the first row at the paper's scale", "Times smaller than the first row", "computed",
-            "higher", "times", 0, ("ratio_vs_alexnet",), scale="coded", compute=lambda c: c["first_bytes"] / c["bytes"],
+            "access_m", "Memory access cost", "Memory access, M numbers", "computed", "lower", "M numbers", 1,
+            compute=lambda c: c["access"] / 1e6,
         ),
     )
 }  # fmt: skip
 
+LATENCIES: tuple[tuple[str, str, Backend, bool], ...] = (
+    ("eager_ms", "in PyTorch", "eager", False),
+    ("compile_ms", "compiled by PyTorch", "compile", False),
+    ("onnx_ms", "in ONNX Runtime", "onnx", False),
+    ("int8_ms", "in ONNX Runtime, int8", "int8", False),
+    ("eager_threads_ms", "in PyTorch, all threads", "eager", True),
+    ("onnx_threads_ms", "in ONNX Runtime, all threads", "onnx", True),
+)
+
 # Of the paper's network at the paper's input, on the machine that `experiments.measure` ran on.
 TIMED: dict[str, Column] = {
-    **{
-        f"images_s_b{batch}": Column(
-            f"images_s_b{batch}", f"Speed at batch {batch}", f"Images/s, batch {batch}", "timed", "higher", "images/s",
-            1, (f"images_s_b{batch}",), batch=batch,
-        )
-        for batch in (1, 8)
-    },
-    "onnx_ms": Column(
-        "onnx_ms", "Latency in ONNX Runtime", "Latency in ONNX Runtime, ms", "timed", "lower", "ms", batch=1,
-        backend="onnx", of_speed=lambda images_s: 1000 / images_s,
-    ),
+    column.name: column
+    for column in (
+        *(
+            Column(
+                f"images_s_b{batch}", f"Speed at batch {batch}", f"Images/s, batch {batch}", "timed", "higher",
+                "images/s", 1, (f"images_s_b{batch}",), batch=batch,
+            )
+            for batch in (1, 8)
+        ),
+        *(
+            Column(
+                name, f"Latency {where}", f"Latency {where}, ms", "timed", "lower", "ms", batch=1, backend=backend,
+                all_threads=all_threads, of_speed=lambda images_s: 1000 / images_s,
+            )
+            for name, where, backend, all_threads in LATENCIES
+        ),
+    )
 }  # fmt: skip
 
 # By the metric's name without its split; `name` is filled in when a table asks for it.
@@ -205,7 +238,7 @@ MEASURED: dict[str, Column] = {
 
 def column(name: str) -> Column:
     """The column of that name. UserError, with the nearest name, when there is none."""
-    if found := COMPUTED.get(name) or TIMED.get(name):
+    if found := COMPUTED.get(name) or TIMED.get(name) or _derived(name):
         return found
     split, _, metric = name.partition("/")
     if split not in SPLITS or not metric:
@@ -216,6 +249,19 @@ def column(name: str) -> Column:
     return replace(
         shape, name=name, keys=(metric,), source=source, label=shape.label + place, header=shape.header + place
     )
+
+
+def _derived(name: str) -> Column | None:
+    end = next((end for end in (REL, YIELD) if name.endswith(end)), "")
+    base = COMPUTED.get(name.removesuffix(end)) or TIMED.get(name.removesuffix(end))
+    if not end or base is None or (end == YIELD and base.unit != "ms"):
+        return None
+    factors = ((base.name, base.sign), *([("macs_m", 1)] if end == YIELD else []))
+    said = "times better than the first row" if end == REL else "share of the theoretical speed-up"
+    return Column(
+        name, f"{base.label}, {said}", f"{base.header}: {said}", base.kind, "higher", "times" if end == REL else "",
+        scale="relative", factors=factors, compute=lambda c: c["value"],
+    )  # fmt: skip
 
 
 def _unlisted(name: str, metric: str) -> Column:

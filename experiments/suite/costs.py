@@ -29,7 +29,7 @@ AS_IN_PAPERS = {"stem": "paper", "narrow": 1}  # fields that fit a net to small 
 
 @dataclass(frozen=True)
 class Cost:
-    """``arch``: what was counted; ``cost``: {"input", "params", "macs"} at the paper's input with 1000 classes."""
+    """``arch``: what was counted; ``cost``: {"input", "params", "macs", "access"} at the paper's input with 1000 classes."""
 
     arch: Mapping[str, Any]
     cost: Mapping[str, Any]

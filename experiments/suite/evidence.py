@@ -1,12 +1,15 @@
 """What is known of a table's rows, of this machine or published: their runs, what their nets and files cost, their speed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from experiments.suite import coded_sizes, costs, timings
 from experiments.suite.coded_sizes import Coded
-from experiments.suite.columns import Column
+from experiments.suite.columns import Column, column
 from experiments.suite.costs import Cost
 from experiments.suite.plan import FINISHED, RowPlan
 from experiments.suite.record import Record
@@ -40,19 +43,43 @@ class Evidence:
         """What there is to read the column from: the row's runs; where there is none, its cost as one."""
         if column.scale == "coded":
             return self._coded(row)
+        if column.factors:
+            return self._relative(row, column)
         runs = list(self.records.get(row, ()))
         if column.kind == "computed" and not runs and row in self.costs:
             return [self.costs[row].as_record()]
         return runs
 
     def _coded(self, row: str) -> list[Record]:
-        """The file of the paper's own net as a run that came to nothing else, with that of the first row beside it."""
-        size, first = self._bytes(row), self._bytes(next(iter(self.subjects), ""))
+        """The file of the paper's own net as a run that came to nothing else."""
+        size = self._bytes(row)
         if size is None:
             return []
         name = self.coded[row].name if row in self.coded else costs.name_of(self.subjects[row].arch)
-        result = {"status": "done", "metrics": {}, "curves": [], "per_example": {}}
-        return [Record(result, {"coded": {"bytes": size, "first_bytes": first}}, {}, {"run_id": name, "seed": 0})]
+        return [_as_record("coded", {"bytes": size}, name)]
+
+    def _relative(self, row: str, derived: Column) -> list[Record]:
+        """A derived column that is computed, as a run that came to nothing else."""
+        found = self.exact(row, column(derived.factors[0][0]))
+        value = self.relative(row, derived, self.exact)
+        return [] if value is None or not found else [_as_record("relative", {"value": float(value[0])}, row)]
+
+    def exact(self, row: str, computed: Column) -> list[float]:
+        """The one number of a computed column, if there is one."""
+        return [value for record in self.of(row, computed)[:1] if (value := computed.value(record))]
+
+    def relative(
+        self, row: str, derived: Column, numbers: Callable[[str, Column], Sequence[float]]
+    ) -> np.ndarray | None:
+        """The row's ``numbers`` over those of the first of its group, for each factor; None where one is missing."""
+        base = self.subjects[row].base if row in self.subjects else ""
+        value = np.ones(1)
+        for factor, power in derived.factors:
+            own, first = numbers(row, column(factor)), numbers(base, column(factor))
+            if not own or not first:
+                return None
+            value = value * (np.array(own) / np.array(first)) ** power
+        return value
 
     def _bytes(self, row: str) -> int | None:
         """At the paper's scale: of the compressed file, or of the parameters where nothing compresses them."""
@@ -63,6 +90,35 @@ class Evidence:
         counted = [record.cost["paper"] for record in self.records.get(row, ()) if "paper" in record.cost]
         counted += [self.costs[row].cost] if row in self.costs else []
         return BYTES * counted[0]["params"] if counted else None
+
+
+def _as_record(scale: str, cost: Mapping[str, Any], name: str) -> Record:
+    result = {"status": "done", "metrics": {}, "curves": [], "per_example": {}}
+    return Record(result, {scale: dict(cost)}, {}, {"run_id": name, "seed": 0})
+
+
+def with_derived(found: Evidence, columns: Sequence[Column]) -> Evidence:
+    """With the derived columns among the timings, round by round."""
+    derived = [each for each in columns if each.factors and each.kind == "timed"]
+    timing = found.timing
+    if timing is None or not derived:
+        return found
+
+    def numbers(row: str, each: Column) -> Sequence[float]:
+        return timing.values(row, each.name) if each.kind == "timed" else found.exact(row, each)
+
+    samples = {
+        row: {
+            **own,
+            **{
+                each.name: value.tolist()
+                for each in derived
+                if (value := found.relative(row, each, numbers)) is not None
+            },
+        }
+        for row, own in timing.samples.items()
+    }
+    return replace(found, timing=replace(timing, samples=samples))
 
 
 def gather(
@@ -99,10 +155,10 @@ def unreadable(subjects: Subjects, timed: Path | None) -> list[str]:
     ]
 
 
-def untimed(subjects: Subjects, columns: Sequence[str], mine: Evidence) -> list[str]:
-    """The rows whose speed this machine has yet to measure."""
+def untimed(columns: Mapping[str, Sequence[Column]], mine: Evidence) -> list[str]:
+    """The rows whose speed this machine has yet to measure; ``columns``: those of each row."""
     found = mine.timing
-    return [row for row in subjects if not all(found and found.values(row, column) for column in columns)]
+    return [row for row, own in columns.items() if not all(found and found.values(row, each.name) for each in own)]
 
 
 def uncounted(subjects: Subjects, mine: Evidence) -> list[str]:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.suite.contract import Row
 from experiments.suite.evidence import Evidence
 from experiments.suite.record import Record
+from experiments.suite.row_contract import Row
 from experiments.suite.samples import by_seed
 
 File = Mapping[str, Any]  # as a record has it: {"bytes", "parts": {part: bytes}, "coded", "fillers"}

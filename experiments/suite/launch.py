@@ -38,6 +38,7 @@ class Pool:
     _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
     _places: dict[str, Place] = field(default_factory=dict)  # of the runs that are going
     _free: list[Place] = field(default_factory=list)
+    _lost: set[Run] = field(default_factory=set)  # of this table, that came to nothing
 
     def run(self) -> Failures:
         waiting = list(self.planned)
@@ -77,6 +78,10 @@ class Pool:
             elif is_done(item):
                 waiting.remove(item)
                 view.end(name, f"{self._last_word(name, item, 0)} (by another process)")
+            elif lost := next((parent for parent in item.parents if parent in self._lost), None):
+                waiting.remove(item)
+                reason = f"the run that it begins with, {lost.run_id}, came to nothing"
+                view.end(name, self._failed(item, reason, 1))
             elif self._free and not any(self._is_coming(parent, waiting) for parent in item.parents):
                 waiting.remove(item)
                 self._start(item, self._free.pop(0))
@@ -115,13 +120,15 @@ class Pool:
         try:
             record = item.run.record()
         except CorruptFileError as error:
-            return self._failed(name, str(error), code)
+            return self._failed(item, str(error), code)
         if record is None or record.status == "failed":
             log = "" if code == USER_ERROR else f" (exit {code}; {shown(item.run.log_path)})"
-            return self._failed(name, last_line(item) + log, code)
+            return self._failed(item, last_line(item) + log, code)
         return f"{name}: {outcome(record)} after {duration(record.provenance.get('wall_s'))}"
 
-    def _failed(self, name: str, reason: str, code: int) -> str:
+    def _failed(self, item: PlannedRun, reason: str, code: int) -> str:
+        name = name_of(item)
+        self._lost.add(item.run)
         self.failures.setdefault((reason, code), []).append(name)
         return f"{name}: failed"
 

@@ -1,7 +1,7 @@
 """What a table needs and what is there: for each of its runs done, missing, stale, ... and how long it will take."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,6 +102,8 @@ def plan(rows: Sequence[RowPlan], seeds: Sequence[int]) -> list[PlannedRun]:
 def _planned(row: RowPlan, run: Run, minutes: float | None) -> PlannedRun:
     state, note = _state(run)
     needed = tuple(Run(parent, run.seed) for parent in row.parents)
+    if state == "done" and not note and needed:
+        note = orphaned(run.record(), needed, Run.record)
     return PlannedRun(row.row, row.label, row.overrides, run, state, note, minutes, needed)
 
 
@@ -123,6 +125,22 @@ def staleness(record: Record) -> str:
     """Why a record may no longer be what the code would find; empty where it is."""
     changed = fingerprint.changed(record.provenance.get("code", {}))
     return f"stale: {', '.join(changed)} changed" if changed else ""
+
+
+def orphaned(child: Record | None, parents: Sequence[Run], read: Callable[[Run], Record | None]) -> str:
+    """Why a compressed run is no longer its parents', as ``read`` finds them; empty where it is, or nobody knows."""
+    begun = [each for role in ("parent", "teacher") if (each := child and child.provenance.get(role))]
+    for run in parents:
+        try:
+            parent = read(run)
+        except CorruptFileError:
+            continue
+        for each in begun:
+            if parent and (each["run_id"], each["weights_sha256"]) == (run.run_id, parent.result.get("weights_sha256")):
+                continue
+            if parent and each["run_id"] == run.run_id:
+                return f"stale: {run.run_id} has been trained again, to other weights"
+    return ""
 
 
 def expected_minutes(row: RowPlan) -> float | None:

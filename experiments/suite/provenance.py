@@ -10,7 +10,10 @@ from typing import Any
 
 from experiments.suite.paths import ROOT
 
-PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "fvcore", "numpy", "hydra-core", "wandb")
+PACKAGES = (
+    "torch", "torchvision", "pytorch-lightning", "torchmetrics", "fvcore", "numpy", "hydra-core", "wandb", "onnx",
+    "onnxruntime",
+)  # fmt: skip
 
 
 def packages() -> dict[str, str]:

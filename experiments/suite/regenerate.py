@@ -13,7 +13,8 @@ from experiments.suite.devices import Place, places
 from experiments.suite.evidence import Evidence, Subjects, gather, uncoded, uncounted, untimed
 from experiments.suite.paths import local
 from experiments.suite.paths import published as published_folder
-from experiments.suite.plan import PlannedRun, RowPlan, plan, rows_of, staleness
+from experiments.suite.plan import PlannedRun, RowPlan, orphaned, plan, rows_of, staleness
+from experiments.suite.store import Run
 from lightning_modules.errors import UserError
 
 
@@ -94,7 +95,7 @@ class Request:
 
     def untimed(self) -> list[str]:
         """The rows whose speed has yet to be measured here."""
-        return untimed(self.subjects, [column.name for column in self.table.timed], self.here())
+        return untimed({row: self.table.timed_of(row) for row in self.subjects}, self.here())
 
     def is_contract(self, row: str) -> bool:
         """Whether the row is what the contract says, in spite of extra overrides."""
@@ -118,6 +119,8 @@ def _note(request: Request, row: str, mine: Evidence) -> str:
     differs = not request.is_contract(row)
     said = [f"this machine's runs differ from the contract: {' '.join(request.extra)}"] if differs else []
     said += sorted({stale for record in records if (stale := staleness(record))})
+    parents = next((planned.parents for planned in request.rows if planned.row == row), ())
+    said += sorted({orphaned(each, [Run(name, each.seed) for name in parents], Run.record) for each in records})
     said += [mine.costs[row].stale] if not records and row in mine.costs else []
     said += [mine.coded[row].stale] if row in mine.coded else []
     said += [mine.timing.stale(row)] if mine.timing else []

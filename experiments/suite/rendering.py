@@ -2,6 +2,7 @@
 
 import csv as csv_module
 import io
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,8 @@ def markdown(data: Data) -> str:
         parts.append("Mean ± half of the 95 % interval over seeds and test images; in brackets the number of seeds.")
     if data.get("speed"):
         parts.append("Speed: median ± half of its 95 % interval over rounds.")
+    if said := correlation_text(data):
+        parts.append(escaped(said))
     if marked(data):
         parts.append(simulated_text())
     if files := file_sheet(data, sides):
@@ -167,6 +170,20 @@ def circumstances(data: Data) -> list[str]:
     said = [f"budget {data['budget']}"] if any(column["kind"] == "trained" for column in data["columns"]) else []
     said += [f"measured columns: {data['data']}"] if data["data"] else []
     return said + ([f"speed: {data['speed']}"] if data.get("speed") else [])
+
+
+def correlation_text(data: Data) -> str:
+    """How well one column foretells another, by group; empty where the table does not ask or nothing is measured."""
+    found = data.get("correlation") or {}
+    labels = {column["name"]: column["label"].lower() for column in data["columns"]}
+    said = []
+    for side in SIDES:
+        if groups := found.get(side):
+            each = ", ".join(f"{group or 'all rows'} {value:.2f}" for group, value in groups.items())
+            said.append(f"{SOURCES[side]} {statistics.median(groups.values()):.2f} (median of {each})")
+    if not said:
+        return ""
+    return f"Rank correlation of {labels[found['x']]} with {labels[found['y']]} (Spearman; 1: what is better in one is better in the other): {'; '.join(said)}."
 
 
 def source_text(data: Data) -> str:

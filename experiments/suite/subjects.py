@@ -15,12 +15,13 @@ class Subject:
     """``arch`` and ``compression``: what the files of conf/arch and conf/compression hold.
 
     ``densities``: of the paper's compressed net, by pattern or in the order of its layers; None where the contract does
-    not ask what its file takes at the paper's scale.
+    not ask what its file takes at the paper's scale. ``base``: the first row of its group, which it is compared with.
     """
 
     arch: Mapping[str, Any]
     compression: Mapping[str, Any]
     densities: Densities | None = None
+    base: str = ""
 
 
 def of_table(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDGET) -> dict[str, Subject]:
@@ -31,12 +32,14 @@ def of_table(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDG
     found = {}
     for row in table.rows:
         if row.implemented:
-            contract = (f"experiment={table.name}/{row.name}", f"budget={DEFAULT_BUDGET}")
+            contract = row.overrides or (f"experiment={table.name}/{row.name}",)
+            file = f"table/{table.name}.yaml: rows" if row.overrides else f"experiment/{table.name}"
             try:
-                config = compose(contract)
+                config = compose((*contract, f"budget={DEFAULT_BUDGET}"))
             except UserError as error:
-                raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
+                raise UserError(f"conf/{file}{'.' if row.overrides else '/'}{row.name}: {error}") from error
             if extra:
-                config = compose((contract[0], f"budget={budget}", *extra))
-            found[row.name] = Subject(config["arch"], config["compression"], row.densities)
+                config = compose((*contract, f"budget={budget}", *extra))
+            base = table.base(row.name)
+            found[row.name] = Subject(config["arch"], config["compression"], row.densities, base)
     return found

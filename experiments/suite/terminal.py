@@ -23,6 +23,8 @@ def show(data: Data, console: Console) -> None:
     say.line(f"{paper['title']}{arxiv}; {rendering.source_text(data)}", "dim")
     say.line("; ".join(rendering.circumstances(data)), "dim")
     say.sheet(rendering.number_sheet(data))
+    if said := rendering.correlation_text(data):
+        say.line(said, "dim")
     if rendering.marked(data):
         say.line(rendering.simulated_text(), "dim")
     if files := rendering.file_sheet(data):

@@ -14,12 +14,15 @@ from experiments.suite.samples import Samples
 from experiments.suite.statistics import Estimate
 from experiments.suite.timings import SMOKE, Timing
 
+AGREE = 0.05  # share of a ratio of two rows by which repeats may differ
+
 
 def judge(table: Table, claim: Claim, budget: str, timing: Timing | None) -> dict[str, Any]:
     """As ``claims.judge`` says it of one claim; n is None, since there are no seeds.
 
     The rows are compared within each round. The claim is ``replicated`` when the 95 % interval of the median over the
-    rounds lies in the claim's region, ``not replicated`` when it lies outside, otherwise ``inconclusive``.
+    rounds lies in the claim's region, ``not replicated`` when it lies outside, otherwise ``inconclusive``. It is that also
+    where the repeats of the measurement do not agree on its rows.
     """
     return _examine(table, claim, budget, timing).to_json()
 
@@ -27,16 +30,11 @@ def judge(table: Table, claim: Claim, budget: str, timing: Timing | None) -> dic
 def _examine(table: Table, claim: Claim, budget: str, timing: Timing | None) -> Finding:
     if claim.kind == "absolute":
         return Finding("not run", reason="the paper's speed is another machine's", seeded=False)
-    values = {row: timing.values(row, claim.metric) if timing else [] for row in claim.rows}
-    missing = [row for row, found in values.items() if not found]
-    if missing:
+    missing = [row for row in claim.rows if not (timing and timing.values(row, claim.metric))]
+    if timing is None or missing:
         return Finding("not run", reason=f"no timings of {', '.join(missing)}", seeded=False)
-    found = rounds.median(
-        [
-            _of_round(table, claim, [values[row][number] for row in claim.rows])
-            for number in range(min(map(len, values.values())))
-        ]
-    )
+    values = [timing.values(row, claim.metric) for row in claim.rows]
+    found = rounds.median([_of_round(table, claim, list(speeds)) for speeds in zip(*values, strict=False)])
     shown = claim_estimate.readable(claim, _estimate(found))
     reason = f"median of {found.rounds} rounds"
     if budget == SMOKE:
@@ -44,6 +42,10 @@ def _examine(table: Table, claim: Claim, budget: str, timing: Timing | None) -> 
         return Finding("inconclusive", shown, reason, seeded=False)
     if found.rounds < MIN_ROUNDS:
         return Finding("inconclusive", shown, f"{reason}, at least {MIN_ROUNDS} are needed", seeded=False)
+    differs = timing.disagreement(dict.fromkeys(claim.rows[1:], claim.rows[0]), claim.metric)
+    if differs is not None and differs > AGREE:
+        reason += f"; between repeats its rows' ratio differs by {100 * differs:.1f} %, more than {100 * AGREE:.0f} %"
+        return Finding("inconclusive", shown, reason, seeded=False)
     return Finding(_verdict(found, *claim_estimate.region(table, claim)), shown, reason, seeded=False)
 
 

@@ -4,13 +4,15 @@
     results/published/timings/<table>.json     committed
 
 Each round takes one sample of every row and column, so that what disturbs the machine disturbs all rows alike, and rows
-are compared round by round. Nets of other configurations than the contract's, and the few rounds of budget smoke, have
-files of their own.
+are compared round by round. All rounds are done in two complete repeats as a rule: what differs between these is noise
+that the rounds of one do not show. Nets of other configurations than the contract's, and the few rounds of budget smoke,
+have files of their own.
 """
 
 import hashlib
 import json
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from lightning_modules.errors import CorruptFileError
 SMOKE = "smoke"
 LAYOUT = {"samples": dict, "nets": dict, "code": dict, "provenance": dict}
 # Steps of conf/compression that change what is computed; the others change the weights.
-STRUCTURAL = ("low_rank", "xnor", "quantize")
+STRUCTURAL = ("low_rank", "xnor")  # and quantize, where the net is to be computed in integers
 Subjects = Mapping[str, Subject]  # by row
 
 
@@ -34,7 +36,9 @@ Subjects = Mapping[str, Subject]  # by row
 class Timing:
     """``samples``: in the column's unit, {row: {column: one a round}}; ``nets`` and ``code``: of what, by row.
 
-    ``provenance``: packages, machine, threads, commit, when, how busy others were (``others``, in cores).
+    A row need not have every column. ``provenance``: packages, machine, threads, commit, when, how busy others were
+    (``others``, in cores), the cores it was ``pinned`` to, ``repeats``, how many rounds the machine ``drifted`` in, how
+    many were ``redone`` for that, and the speed of the ``reference`` by which that was seen.
     """
 
     samples: Mapping[str, Mapping[str, Sequence[float]]]
@@ -64,6 +68,30 @@ class Timing:
     def rounds(self) -> int:
         return max((len(values) for row in self.samples.values() for values in row.values()), default=0)
 
+    @property
+    def repeats(self) -> int:
+        """The samples are those of the first repeat's rounds, then those of the next, of as many rounds each."""
+        return self.provenance.get("repeats", 1)
+
+    def disagreement(self, bases: Mapping[str, str], column: str) -> float | None:
+        """By which share the repeats differ, at most, in how fast a row is relative to its base; ``bases``: {row: base}.
+
+        Medians are compared. None where there is a single repeat, or no row that was measured with its base.
+        """
+        found = []
+        for row, base in bases.items():
+            medians = zip(self._medians(row, column), self._medians(base, column), strict=False)
+            ratios = [of_row / of_base for of_row, of_base in medians]
+            if row != base and len(ratios) > 1:
+                found.append(max(ratios) / min(ratios) - 1)
+        return max(found, default=None)
+
+    def _medians(self, row: str, column: str) -> list[float]:
+        """One a repeat; none where the row has no such column."""
+        values = self.values(row, column)
+        rounds = len(values) // self.repeats
+        return [statistics.median(values[start : start + rounds]) for start in range(0, len(values), rounds or 1)]
+
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))
 
@@ -80,7 +108,7 @@ def structural(compression: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in step.items() if name != "retrain"}
         for step in compression["steps"]
-        if step["method"] in STRUCTURAL
+        if step["method"] in STRUCTURAL or (step["method"] == "quantize" and step.get("activations"))
     ]
 
 
@@ -137,7 +165,16 @@ def _problem(value: Any) -> str | None:
             if not isinstance(samples, list) or not all(map(_is_speed, samples)):
                 return f"{row}, {column}: not a list of speeds"
             rounds.add(len(samples))
-    return None if len(rounds) == 1 and 0 not in rounds else "its rows have different numbers of rounds"
+    if len(rounds) != 1 or 0 in rounds:
+        return "its rows have different numbers of rounds"
+    return _no_repeats(value["provenance"].get("repeats", 1), *rounds)
+
+
+def _no_repeats(repeats: Any, rounds: int) -> str | None:
+    """Files of before there were repeats do not say how many."""
+    if type(repeats) is int and repeats > 0 and rounds % repeats == 0:
+        return None
+    return f"{rounds} rounds are not {repeats} repeats"
 
 
 def _is_speed(value: Any) -> bool:

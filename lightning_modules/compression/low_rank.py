@@ -126,6 +126,29 @@ def restructure(net: nn.Module, factors: Mapping[str, Mapping[str, Any]]) -> Non
         _replace(net, name, _unfilled(layer, kind, rank))
 
 
+def ranks(net: nn.Module, options: LowRankOptions) -> dict[str, dict[str, Any]]:
+    """The ``factors`` that ``factorise`` would choose for a ratio: they follow from the shapes alone.
+
+    Raises:
+        UserError: the rank is asked for by energy, which depends on the weights.
+    """
+    if options.ratio is None:
+        raise UserError(
+            f"compression.steps: energy={options.energy}: the rank depends on trained weights, which the net at its "
+            "paper's scale has not; give a ratio"
+        )
+    found = {}
+    for name, layer in select(net, options.layers).items():
+        if unfit(layer):
+            continue
+        kind = kind_of(layer, options.conv)
+        rows, columns = matrix(layer.weight, kind).shape  # type: ignore[arg-type]
+        rank = rank_of_ratio(rows, columns, options.ratio)
+        if shrinks(rows, columns, rank):
+            found[name] = {"kind": kind, "rank": rank}
+    return found
+
+
 def factored(layer: nn.Linear | nn.Conv2d, kind: str, rank: int) -> nn.Sequential:
     """The two layers of ``rank`` whose product is nearest to the layer's weight; at full rank they compute the same."""
     return _filled(layer, kind, rank, *torch.linalg.svd(matrix(layer.weight.detach(), kind).double(), False))

@@ -1,7 +1,7 @@
 """What a compressed file of a paper's own net takes: 1000 classes, the paper's input, weights drawn instead of trained.
 
 How large a file gets is mostly a matter of shapes, densities and bits, which are known without training. What a trained
-net would change is how often each code and each distance occurs, and so how short Huffman's codes are.
+net would change is how often each code and each distance occurs, and so how short Huffman's codes are and how many fillers there are.
 """
 
 import tempfile
@@ -81,29 +81,10 @@ def _thinned(net: nn.Module, plan: Plan) -> list[dict[str, Any]]:
     """Does the step that makes two layers of one, of which ``net`` needs no numbers; what the file says of it."""
     for step in plan.steps:
         if step.method == "low_rank":
-            factors = _ranks(net, step.options)
+            factors = low_rank.ranks(net, step.options)
             low_rank.restructure(net, factors)
             return [{"method": "low_rank", "factors": factors}]
     return []
-
-
-def _ranks(net: nn.Module, options: low_rank.LowRankOptions) -> dict[str, dict[str, Any]]:
-    """As ``low_rank.factorise`` chooses them for a ratio: from the shapes alone."""
-    if options.ratio is None:
-        raise UserError(
-            f"compression.steps: energy={options.energy}: the rank depends on trained weights, which the net at its "
-            "paper's scale has not; give a ratio"
-        )
-    found = {}
-    for name, layer in select(net, options.layers).items():
-        if low_rank.unfit(layer):
-            continue
-        kind = low_rank.kind_of(layer, options.conv)
-        rows, columns = low_rank.matrix(layer.weight, kind).shape  # type: ignore[arg-type]
-        rank = low_rank.rank_of_ratio(rows, columns, options.ratio)
-        if low_rank.shrinks(rows, columns, rank):
-            found[name] = {"kind": kind, "rank": rank}
-    return found
 
 
 def _applied(net: nn.Module, step: Step, densities: Densities | None) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ class Compressed:
 
     ``stages`` has an entry a step and round: what was done and the validation before it, after it and after training
     on. ``net`` is the one that the file describes; ``module`` is what was tested, that net or the same in int8;
-    ``sizes`` says where the file's bytes go.
+    ``sizes`` says where the file's bytes go, ``arithmetic`` how many of the products of an int8 net are in int8.
     """
 
     status: Literal["done", "diverged"]
@@ -48,6 +48,7 @@ class Compressed:
     curves: list[dict[str, float]] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
     sizes: Sizes | None = None
+    arithmetic: dict[str, int] = field(default_factory=dict)
     weights_sha256: str = ""
     training_s: float = 0.0
     resumed_after: int = 0
@@ -63,7 +64,7 @@ def check(experiment: Experiment, compression: Mapping[str, Any]) -> None:
         )
     if any(getattr(step.options, "saliency", None) == "obd" for step in plan.steps):
         from lightning_modules.compression import obd  # noqa: F401  (part of the run's fingerprint)
-    if any(step.method == "quantize" and step.options.activations for step in plan.steps):
+    if plan.integers:
         from lightning_modules import onnx_files  # noqa: F401
         from lightning_modules.compression import batch_norm_folding  # noqa: F401
 
@@ -187,6 +188,9 @@ class _Pipeline:
         """Images of some training batches, (B, C, H, W) each, for the steps that look at the data."""
         if getattr(step.options, "saliency", None) != "obd" and not getattr(step.options, "activations", False):
             return []
+        return self._batches()
+
+    def _batches(self) -> list[Tensor]:
         return [images for images, _ in itertools.islice(self.experiment.data.train_dataloader(), SAMPLES)]
 
     def _trained(self, step: Step, name: str) -> dict[str, float] | None:
@@ -251,11 +255,9 @@ class _Pipeline:
         net, _ = stored.load(self.folder / FILE)
         module = self._tested(net)
         metrics = _of_test(module, "test")
-        if batches := [
-            images for step in self.plan.steps if step.method == "quantize" for images in self._images(step)
-        ]:
+        if self.plan.integers:
             metrics = _of_test(module, "simulated")
-            module = self._tested(self._in_integers(net, batches))
+            module = self._tested(self._in_integers(net, self.plan.integers))
             metrics |= _of_test(module, "test")
         assert self.found.sizes is not None
         size = self.found.sizes.total
@@ -277,13 +279,16 @@ class _Pipeline:
         trainer.test(module, datamodule=self.experiment.data, verbose=False)
         return module
 
-    def _in_integers(self, net: nn.Module, batches: list[Tensor]) -> nn.Module:
-        """The net as ONNX Runtime computes it in int8."""
-        from lightning_modules.onnx_files import OnnxModule, exported, quantised
+    def _in_integers(self, net: nn.Module, options: Any) -> nn.Module:
+        """The net as ONNX Runtime computes it: the file's weights, and ranges of activations that it finds itself."""
+        from lightning_modules.onnx_files import OnnxModule, arithmetic, exported, quantised
 
-        step = self.plan.steps[-1]
+        batches = [images.cpu().numpy() for images in self._batches()]
         content = exported(net, batches[0].shape[1:], self.experiment.data.classes)
-        return OnnxModule(quantised(content, [images.numpy() for images in batches], step.options.per_channel))
+        content = quantised(content, batches, options.per_channel, options.symmetric)
+        found = arithmetic(content)
+        self.found.arithmetic = {"int8": found.int8, "float32": found.float32}
+        return OnnxModule(content)
 
 
 def _of_test(module: ImageClassifier, name: str) -> dict[str, float]:

@@ -22,7 +22,7 @@ from lightning_modules.compression.forms import Affine
 from lightning_modules.compression.selection import select
 from lightning_modules.errors import UserError
 
-HIGHEST = 255  # code; the lowest is 0
+HIGHEST, MIDDLE = 255, 128  # codes; the lowest is 0
 # The smallest step. One over anything smaller is no float32, and a tensor of zeros has any step.
 SMALLEST = torch.finfo(torch.float32).tiny
 
@@ -34,8 +34,15 @@ def weight_range(weight: Tensor, per_channel: bool) -> tuple[Tensor, Tensor]:
     return smallest.clamp(max=0), largest.clamp(min=0)
 
 
-def levels(smallest: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
-    """The affine map of ranges that hold zero: steps (n,) float32 and the codes of zero, (n,) int32 in [0, 255]."""
+def levels(smallest: Tensor, largest: Tensor, symmetric: bool = False) -> tuple[Tensor, Tensor]:
+    """The affine map of ranges that hold zero: steps (n,) float32 and the codes of zero, (n,) int32 in [0, 255].
+
+    ``symmetric``: zero has code 128, and the farther end of the range is 127 steps away (Krishnamoorthi, 2018, section
+    2.2): integer arithmetic with a range a channel has no other zero points.
+    """
+    if symmetric:
+        scale = (torch.maximum(-smallest, largest) / (HIGHEST - MIDDLE)).clamp(min=SMALLEST)
+        return scale, torch.full_like(scale, MIDDLE, dtype=torch.int32)
     scale = (largest / HIGHEST - smallest / HIGHEST).clamp(min=SMALLEST)
     return scale, (-smallest / scale).round().int().clamp(0, HIGHEST)
 
@@ -51,9 +58,9 @@ def rounded(x: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
     return torch.fake_quantize_per_channel_affine(x, scale, zero_point, 0, 0, HIGHEST)
 
 
-def affine(weight: Tensor, per_channel: bool = False) -> Affine:
+def affine(weight: Tensor, per_channel: bool = False, symmetric: bool = False) -> Affine:
     """Its 8-bit form, of any shape; each number is at most half a step off."""
-    scale, zero_point = levels(*weight_range(weight, per_channel))
+    scale, zero_point = levels(*weight_range(weight, per_channel), symmetric)
     each = (-1,) + (1,) * (weight.ndim - 1)
     steps = (
         rounded(weight.detach(), scale, zero_point) / scale.view(each)
@@ -69,18 +76,18 @@ class FakeQuantised(nn.Module):
 
     kept: Tensor | None
 
-    def __init__(self, per_channel: bool = False, kept: Tensor | None = None):
+    def __init__(self, per_channel: bool = False, symmetric: bool = False, kept: Tensor | None = None):
         super().__init__()
-        self.per_channel = per_channel
+        self.per_channel, self.symmetric = per_channel, symmetric
         self.register_buffer("kept", kept)
 
     def forward(self, original: Tensor) -> Tensor:
         weight = self._kept(original)
-        return rounded(weight, *levels(*weight_range(weight, self.per_channel)))
+        return rounded(weight, *levels(*weight_range(weight, self.per_channel), self.symmetric))
 
     def form(self, original: Tensor) -> Affine:
         """How the file holds it: decoded, it is bit for bit what ``forward`` gives."""
-        return affine(self._kept(original), self.per_channel)
+        return affine(self._kept(original), self.per_channel, self.symmetric)
 
     def _kept(self, original: Tensor) -> Tensor:
         return original if self.kept is None else original * self.kept
@@ -113,20 +120,29 @@ class Quantization:
     Args:
         layers: patterns of the layers' names (``selection.select``).
         per_channel: a range for each output channel, not one for the layer.
-        activations: what the layers read is rounded, too.
+        symmetric: the weights' levels lie symmetrically around zero.
+        activations: what the layers read is rounded, too, so that the net can be computed in integers.
 
     Raises:
-        UserError: an option is of another type.
+        UserError: an option is of another type; ``activations`` of some layers alone, or with levels of channels that are
+            not symmetric, which ONNX Runtime does not compute in integers.
     """
 
     layers: tuple[str, ...] = ("*",)
     per_channel: bool = False
+    symmetric: bool = False
     activations: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("per_channel", "activations"):
+        for name in ("per_channel", "symmetric", "activations"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"compression.steps: {name}={getattr(self, name)}: must be true or false")
+        if self.activations and tuple(self.layers) != ("*",):
+            raise UserError("compression.steps: activations=true: is for all layers; leave layers out")
+        if self.activations and self.per_channel and not self.symmetric:
+            raise UserError(
+                "compression.steps: activations=true: with per_channel, integers need symmetric levels; add symmetric: true"
+            )
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ def quantise(net: nn.Module, options: Quantization, batches: Iterable[Tensor] = 
         if not weight.isfinite().all():
             raise UserError(f"compression.steps: quantize: {name} has a weight that is no finite number; train it anew")
     for layer in layers.values():
-        _quantise_weight(layer, options.per_channel)
+        _quantise_weight(layer, options)
     if options.activations:
         for layer in layers.values():
             _quantise_input(layer)
@@ -235,12 +251,12 @@ def _unparametrise(module: nn.Module) -> None:
         setattr(module, name, nn.Parameter(tensor, requires_grad=original.requires_grad))
 
 
-def _quantise_weight(layer: nn.Module, per_channel: bool) -> None:
+def _quantise_weight(layer: nn.Module, options: Quantization) -> None:
     kept = None
     if parametrize.is_parametrized(layer, "weight"):
         _unparametrise(layer)
         kept = layer.weight.detach() != 0  # type: ignore[operator]
-    parametrize.register_parametrization(layer, "weight", FakeQuantised(per_channel, kept))
+    parametrize.register_parametrization(layer, "weight", FakeQuantised(options.per_channel, options.symmetric, kept))
 
 
 def _quantise_input(layer: nn.Module) -> None:

@@ -65,6 +65,13 @@ class Plan:
     huffman: bool
     index_bits: int
 
+    @property
+    def integers(self) -> Any:
+        """The options of the step after which the net is to be computed in int8: activations are rounded, too. Or None."""
+        return next(
+            (step.options for step in self.steps if step.method == "quantize" and step.options.activations), None
+        )
+
     @classmethod
     def of(cls, compression: Mapping[str, Any]) -> "Plan":
         """Raises UserError: what ``check`` raises; an unknown field or a value out of range."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from torch import nn
 
-from lightning_modules.compression.quantization import Quantization
 from lightning_modules.compression.steps import Plan
 
 
@@ -15,22 +14,22 @@ def restructure(net: nn.Module, compression: Mapping[str, Any]) -> None:
     Pruned, shared and rounded weights are computed with as any others are.
 
     Raises:
-        UserError: as the steps do.
+        UserError: as the steps do; a rank that depends on trained weights.
     """
     for step in Plan.of(compression).steps:
         if step.method == "low_rank":
-            from lightning_modules.compression.low_rank import factorise
+            from lightning_modules.compression import low_rank
 
-            factorise(net, step.options)
+            factors = low_rank.ranks(net, step.options)
+            low_rank.restructure(net, factors)
+            for layer in (part for name in factors for part in net.get_submodule(name).children()):
+                layer.reset_parameters()  # type: ignore[operator]
         elif step.method == "xnor":
             from lightning_modules.compression.xnor import binarise
 
             binarise(net, step.options.activations)
 
 
-def in_integers(compression: Mapping[str, Any]) -> Quantization | None:
-    """The options of the step after which the net is to be computed in int8: weights and activations are rounded."""
-    for step in Plan.of(compression).steps:
-        if step.method == "quantize" and step.options.activations:
-            return step.options
-    return None
+def in_integers(compression: Mapping[str, Any]) -> Any:
+    """The options of the step after which the net is to be computed in int8; None where there is none."""
+    return Plan.of(compression).integers

@@ -126,6 +126,30 @@ def test_odd_ranges(weight: Tensor, per_channel: bool) -> None:
         assert not form.decoded().any()
 
 
+def test_symmetric_levels_lie_around_zero() -> None:
+    weight = weights(8, 4, 3, 3, seed=0)
+    form = affine(weight, per_channel=True, symmetric=True)
+    assert (form.zero_point == 128).all() and form.codes.min() >= 1
+    for channel, scale in zip(weight, form.scale, strict=True):
+        assert float(scale) == pytest.approx(float(channel.abs().max()) / 127)
+    assert (form.decoded() - weight).abs().amax(dim=(1, 2, 3)).le(form.scale / 2 * 1.001).all()
+    one = FakeQuantised(per_channel=True, symmetric=True)
+    assert torch.equal(one(weight), one.form(weight).decoded())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": ("0",)}, "activations=true: is for all layers; leave layers out"),
+        ({"per_channel": True}, "integers need symmetric levels; add symmetric: true"),
+        ({"symmetric": 1}, "symmetric=1: must be true or false"),
+    ],
+)
+def test_what_integers_cannot_be_made_of(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Quantization(activations=True, **options)
+
+
 @pytest.mark.parametrize("per_channel", [False, True])
 def test_zeros_stay_zeros(per_channel: bool) -> None:
     weight = weights(8, 4, 3, 3) * (weights(8, 4, 3, 3, seed=1) > 0.5)
@@ -254,7 +278,7 @@ def test_quantization_aware_training_in_lightnings_module() -> None:
     """The classifier's optimiser, which sees all parameters as one vector, moves the weights behind the rounded ones."""
     classifier = module()
     images, labels = torch.randn(8, 1, 8, 8), torch.arange(8) % 6
-    quantise(classifier.net, Quantization(activations=True, per_channel=True), [images])
+    quantise(classifier.net, Quantization(activations=True, per_channel=True, symmetric=True), [images])
     optimizer = build_optimizer(classifier.recipe, classifier.net.parameters())
     (flat,) = flatten(optimizer)
     conv = classifier.net.get_submodule("conv")

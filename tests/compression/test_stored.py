@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from experiments.suite.paths import CONF
 from lightning_modules.compression import cnz, stored
+from lightning_modules.compression.batch_norm_folding import fold
 from lightning_modules.compression.forms import Affine, Binary, Dense, Shared, Sparse
 from lightning_modules.compression.low_rank import LowRankOptions, factorise
 from lightning_modules.compression.pruning import PruneOptions, prune_round
@@ -114,6 +115,23 @@ def test_a_net_of_other_layers_comes_back_as_it_is(compress: Any, tmp_path: Path
     saved(net, tmp_path / "net.cnz", structure)
     found, metadata = stored.load(tmp_path / "net.cnz")
     assert metadata["structure"] == structure
+    torch.testing.assert_close(found.eval()(images()), net(images()), rtol=1e-5, atol=1e-6)
+
+
+def test_a_folded_and_quantized_net_comes_back_as_it_is(tmp_path: Path) -> None:
+    arch = yaml.safe_load((CONF / "arch" / "mobilenet_v1.yaml").read_text(encoding="utf-8")) | {"width": 0.25}
+    torch.manual_seed(0)
+    net = build_net(arch, 10, 1).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+    fold(net)
+    done = quantise(net, Quantization(per_channel=True, symmetric=True, activations=True), [images()])
+    structure = [{"method": "fold"}, {"method": "quantize", "layers": list(done.layers)}]
+    stored.save(net, tmp_path / "net.cnz", arch, 10, 1, structure, True, 4)
+    found, _ = stored.load(tmp_path / "net.cnz")
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in found.modules())
     torch.testing.assert_close(found.eval()(images()), net(images()), rtol=1e-5, atol=1e-6)
 
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
 from lightning_modules.compression.low_rank import rank_of_ratio
 from lightning_modules.compression.structure import in_integers, restructure
 from lightning_modules.compression.xnor import XnorBlock
+from lightning_modules.errors import UserError
 
 
 def net() -> nn.Sequential:
@@ -33,6 +35,11 @@ def test_low_rank_layers_are_two() -> None:
     assert found(torch.randn(1, 3, 5, 5)).shape == (1, 4)
 
 
+def test_a_rank_that_depends_on_trained_weights_is_not_made_up() -> None:
+    with pytest.raises(UserError, match=r"energy=0\.9: the rank depends on trained weights"):
+        restructure(net(), compression({"method": "low_rank", "energy": 0.9}))
+
+
 def test_binary_activations_are_a_block() -> None:
     found = net()
     restructure(found, compression({"method": "xnor", "activations": True}, start="scratch"))
@@ -49,5 +56,6 @@ def test_values_of_weights_change_no_computation() -> None:
 def test_only_rounded_activations_are_computed_in_integers() -> None:
     assert in_integers(compression({"method": "quantize"})) is None
     assert in_integers(compression()) is None
-    found = in_integers(compression({"method": "quantize", "activations": True, "per_channel": True}))
-    assert found is not None and found.per_channel
+    options = {"activations": True, "per_channel": True, "symmetric": True}
+    found = in_integers(compression({"method": "quantize", **options}))
+    assert (found.per_channel, found.symmetric) == (True, True)

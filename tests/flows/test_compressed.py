@@ -50,6 +50,7 @@ def test_deep_compression(pruned_and_shared: Path, here: Here) -> None:
     assert file["bytes"] == sum(file["parts"].values()) == (folder / "model.cnz").stat().st_size
     assert file["bytes"] == record["result"]["metrics"]["file/bytes"] < stages[-1]["bytes"] + 1
     assert file["coded"]["codes"]["entropy"] <= file["coded"]["codes"]["bits"]
+    assert record["cost"]["paper"]["macs"] == parent["cost"]["paper"]["macs"]
     net, metadata = stored.load(folder / "model.cnz")
     assert weights_sha256(net) == record["result"]["weights_sha256"]
     assert metadata["arch"] == record["config"]["arch"]
@@ -100,6 +101,8 @@ def test_every_method_runs(compression: tuple[str, ...], tmp_path: Path, here: H
     assert 0 < record["result"]["metrics"]["test/top1_err"] <= 100
     net, _ = stored.load(folder / "model.cnz")
     assert weights_sha256(net) == record["result"]["weights_sha256"]
+    if compression[0] == "low_rank":
+        assert record["cost"]["paper"]["macs"] < 0.6 * 349_000_000, "of the layers that it leads to"
     roles = {"xnor": set(), "distill": {"teacher"}}.get(compression[0], {"parent"})
     assert roles == {"parent", "teacher"} & set(record["provenance"])
 
@@ -112,6 +115,8 @@ def test_int8_is_tested_in_integers_and_the_simulation_is_kept_beside_it(tmp_pat
     assert metrics["before/top1_err"] == parent["result"]["metrics"]["test/top1_err"]
     assert abs(metrics["test/top1_err"] - metrics["simulated/top1_err"]) < 10
     assert "lightning_modules/onnx_files.py" in record["provenance"]["code"]
+    assert "lightning_modules/onnx_files.py" not in parent["provenance"]["code"]
+    assert record["result"]["compression"]["arithmetic"] == {"int8": 26, "float32": 0}
     assert record["cost"]["run"]["macs"] == parent["cost"]["run"]["macs"]
     bits = record["result"]["per_example"]["test/top1_acc"]
     assert bits["n"] == 64

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments import measure, plan, publish, render, verify
-from experiments.suite import contract, timings
+from experiments.suite import contract, provenance, timings
+from lightning_modules import speed
 from tests.flows.commands import table as rendered
 from tests.flows.commands import wandb_summaries
 from tests.flows.faults import Here, in_a_line
@@ -42,7 +43,11 @@ def test_measure_print_publish_verify(two_nets: Path, here: Here, monkeypatch: p
     smoke = two_nets / "local" / "timings" / "table11-smoke.json"
     found = json.loads(smoke.read_text(encoding="utf-8"))
     assert all(len(found["samples"][row][column]) == 2 for row in found["samples"] for column in (B1, B8))
-    assert {"packages", "machine", "threads", "commit", "dirty", "at", "others"} == set(found["provenance"])
+    made = found["provenance"]
+    circumstances = {"packages", "machine", "threads", "pinned", "commit", "dirty", "at", "others"}
+    assert {*circumstances, "repeats", "drifted", "redone", "reference"} == set(made)
+    assert (made["repeats"], made["redone"], len(made["reference"])) == (1, 0, 4) and 0 <= made["drifted"] <= 2
+    assert made["machine"]["cores"] == provenance.cores()  # though it was pinned to one
     code = found["code"]["shufflenet_v2_1_5x"]
     assert {"lightning_modules/speed.py", "lightning_modules/nets/shufflenet_v2.py"} <= set(code)
     assert "lightning_modules/nets/mobilenet_v2.py" not in code
@@ -50,6 +55,10 @@ def test_measure_print_publish_verify(two_nets: Path, here: Here, monkeypatch: p
     median = statistics.median(found["samples"]["shufflenet_v2_1_5x"][B1])
     assert float(logged[f"shufflenet_v2_1_5x/{B1}"]) == pytest.approx(median)
 
+    timer = speed.timer
+    monkeypatch.setattr(
+        speed, "timer", lambda net, images, seconds, *threads: timer(len, images, seconds)
+    )  # in no time
     monkeypatch.setattr(measure, "USUAL", measure.Effort(10, 0.001))
     assert here(two_nets, measure, "table=table11").code == 0
     assert "to measure" not in here(two_nets, plan, "table=table11").out
@@ -58,6 +67,12 @@ def test_measure_print_publish_verify(two_nets: Path, here: Here, monkeypatch: p
     cell = data["rows"][0]["cells"][B8]
     assert cell["here"]["rounds"] == 10 and 0 < cell["here"]["low"] <= cell["here"]["mean"] <= cell["here"]["high"]
     assert [claim["here"]["reason"] for claim in data["claims"]] == ["median of 10 rounds"] * 2
+
+    answer = here(two_nets, measure, "table=table11", "repeats=2", "rounds=5", "logger=none")
+    assert "2 times 5 rounds" in answer.out and "round 10 of 10" in answer.out and "a claim needs" not in answer.out
+    twice = timings.read(two_nets / "local" / "timings" / "table11.json")
+    assert twice is not None and (twice.rounds, twice.repeats) == (10, 2)
+    assert twice.disagreement({"shufflenet_v2_1_5x": "shufflenet_v1_1_5x"}, B8) is not None
 
     assert "0 runs added, the speed; " in here(two_nets, publish, "table=table11").out
     assert "0 runs added; " in here(two_nets, publish, "table=table11").out
@@ -86,6 +101,16 @@ def test_compressed_nets_in_onnx_runtime(tmp_path: Path, here: Here, monkeypatch
     )
 
 
+def test_a_column_that_is_not_measured_for_a_row(two_nets: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = contract.load("table11")
+    rows = tuple(replace(row, untimed=(B8,)) if row.name == "shufflenet_v1_1_5x" else row for row in table.rows)
+    monkeypatch.setattr(contract, "load", lambda name: replace(table, rows=rows))
+    assert here(two_nets, measure, "table=table11", "budget=smoke", "logger=none").code == 0
+    found = timings.read(two_nets / "local" / "timings" / "table11-smoke.json")
+    assert found is not None and set(found.samples["shufflenet_v2_1_5x"]) == {B1, B8}
+    assert set(found.samples["shufflenet_v1_1_5x"]) == {B1}
+
+
 def test_a_damaged_file_is_named_and_counts_as_missing(two_nets: Path, here: Here) -> None:
     path = two_nets / "local" / "timings" / "table11.json"
     path.parent.mkdir(parents=True)
@@ -104,7 +129,9 @@ def test_mistakes(two_nets: Path, here: Here) -> None:
 
 def test_a_table_without_a_timed_column(tmp_path: Path, here: Here) -> None:
     line = in_a_line(here(tmp_path, measure, "table=table3"))
-    assert line == "error: table=table3: has no timed column; choose from table11, table13"
+    timed = [name for name in contract.names() if contract.load(name).timed]
+    assert {"table11", "table13"} <= set(timed) and "table3" not in timed
+    assert line == f"error: table=table3: has no timed column; choose from {', '.join(timed)}"
 
 
 def test_other_nets_have_other_files(two_nets: Path, here: Here) -> None:

@@ -170,9 +170,9 @@ DATA = {
     "fetch -v": "-v: not an override; write field=value",
 }  # fmt: skip
 VERBS = {
-    "table": "table: say which, one of table=figure1, table=table1, table=table3, ...",
+    "table": "table: say which, one of table=figure1, table=table1, table=table2, ...",
     "table table=tabel3": "unknown table 'tabel3', did you mean table3?",
-    "table table=../../x": "unknown table '../../x', choose one of figure1, table1, table3, ...",
+    "table table=../../x": "unknown table '../../x', choose one of figure1, table1, table2, ...",
     "table table=table3 budget=smok": "budget=smok: did you mean smoke?",
     "table table=table3 bugdet=smoke": "bugdet: no such field; did you mean budget?",
     "table table=table3 seeds=a": f"seeds=a: {WHOLE}",
@@ -186,7 +186,7 @@ VERBS = {
     "table table=table3 recipe.lr=0.1,0.2": "recipe.lr=0.1,0.2: several values; write one, ...",
     "table table=table3 --verbose": "--verbose: arguments are key=value; this command has table, budget, seeds, ...",
     "rehearse table=table3 budget=smoke data.size=20": "data.size=20: the images have 28x28 pixels; choose 28 or more",
-    "plan": "table: say which, one of table=figure1, table=table1, table=table3, ...",
+    "plan": "table: say which, one of table=figure1, table=table1, table=table2, ...",
     "plan table=table3 --verbose": "--verbose: arguments are key=value; this command has table, budget, seeds, jobs",
     "publish table=table99": "unknown table 'table99', did you mean table...?",
     "publish table=table3 replace=perhaps": "replace=perhaps: must be true or false",
@@ -279,7 +279,7 @@ def test_results_that_are_no_folder(
         (("table3", "SEEDS=a"), f"seeds=a: {WHOLE}"),
         (("table3", "BUDGET=smoke", "ARGS=recipe.batch_size=100000"), "recipe.batch_size=100000: larger than ..."),
         (("plan", "TABLE=tabel3"), "unknown table 'tabel3', did you mean table3?"),
-        (("publish",), "table: say which, one of table=figure1, table=table1, table=table3, ..."),
+        (("publish",), "table: say which, one of table=figure1, table=table1, table=table2, ..."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

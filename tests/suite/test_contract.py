@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.suite import contract, statements
+from experiments.suite import contract, row_contract, statements
 from experiments.suite.contract import load
 from lightning_modules.errors import UserError
 from tests.suite import records
@@ -120,7 +120,7 @@ def test_a_file_that_the_contract_does_not_list_is_an_extra_row(tmp_path: Path) 
     assert [row.label for row in table.rows[3:]] == ["another-0.5", "My net", "third"]
     assert [row.extra for row in table.rows] == [False] * 3 + [True] * 3
     for row in table.rows[3:]:
-        assert row.implemented and row.note == contract.EXTRA_NOTE and not row.cell_notes
+        assert row.implemented and row.note == row_contract.EXTRA_NOTE and not row.cell_notes
         assert row.paper == dict.fromkeys((column.name for column in table.columns), None)
 
 

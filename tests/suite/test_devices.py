@@ -159,6 +159,7 @@ def test_a_compressed_run_waits_for_its_parent_and_keeps_no_worker(monkeypatch: 
     monkeypatch.setattr(
         launch, "subprocess", SimpleNamespace(Popen=start, DEVNULL=None, TimeoutExpired=subprocess.TimeoutExpired)
     )
+    monkeypatch.setattr(Pool, "_last_word", lambda self, name, item, code: name)  # none of them fails
     parent, teacher = Run("a-b-c-d-0", 0), Run("a-b-c-d-9", 0)
 
     def planned(label: str, run: Run, *parents: Run) -> PlannedRun:
@@ -172,6 +173,26 @@ def test_a_compressed_run_waits_for_its_parent_and_keeps_no_worker(monkeypatch: 
     ]
     Pool(runs, on("0", "1"), tags=["made"]).run()
     assert started == [f"label='{label}'" for label in ("distilled", "plain", "pruned", "distilled too")]
+
+
+def test_a_compressed_run_is_not_tried_where_its_parent_came_to_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = SimpleNamespace(poll=lambda: 1)
+    started: list[int] = []
+    fake = SimpleNamespace(
+        Popen=lambda command, **_: started.append(1) or process, DEVNULL=None, TimeoutExpired=subprocess.TimeoutExpired
+    )
+    monkeypatch.setattr(launch, "POLL_S", 0.0)
+    monkeypatch.setattr(launch, "subprocess", fake)
+    parent = Run("a-b-c-d-0", 0)
+    runs = [
+        PlannedRun("r", "child", ("budget=smoke",), Run("a-b-p-d-1", 0), "missing", "", None, (parent,)),
+        PlannedRun("r", "plain", ("budget=smoke",), parent, "missing", "", None),
+    ]
+    failures = Pool(runs, on("0"), tags=["made"]).run()
+    assert len(started) == 1
+    assert ("the run that it begins with, a-b-c-d-0, came to nothing", 1) in failures
 
 
 def test_gpus_are_hidden_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,9 @@ def test_what_has_yet_to_be_counted() -> None:
 
 PRUNE = {**NONE, "name": "prune", "steps": [{"method": "prune", "density": 0.5}]}
 COMPRESSED = {
-    "plain": Subject(ARCH, NONE),
-    "asked": Subject(ARCH, PRUNE, densities={}),
-    "unasked": Subject(ARCH, PRUNE),
+    "plain": Subject(ARCH, NONE, base="plain"),
+    "asked": Subject(ARCH, PRUNE, densities={}, base="plain"),
+    "unasked": Subject(ARCH, PRUNE, base="plain"),
 }
 
 
@@ -77,7 +77,7 @@ def test_the_file_at_the_paper_s_scale_is_the_compressed_one_or_four_bytes_a_par
 
     plain = 4 * 1_248_424
     assert values("coded_mb") == [[plain / 2**20], [500_000 / 2**20], []]
-    assert values("coded_ratio") == [[1.0], [plain / 500_000], []]
+    assert values("coded_mb_rel") == [[1.0], [plain / 500_000], []]
     assert Evidence(subjects=COMPRESSED).of("plain", column("coded_mb")) == []
     trained = Evidence({"plain": [record()]}, subjects=COMPRESSED).of("plain", column("coded_mb"))
     assert [column("coded_mb").value(each) for each in trained] == [plain / 2**20]

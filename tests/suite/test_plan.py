@@ -1,5 +1,6 @@
 """What is there, what is missing, what it will take."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,6 +60,20 @@ def test_a_compressed_run_names_the_runs_it_begins_with() -> None:
     assert runs["squeezenet"].parents == runs["bwn"].parents == ()
     assert runs["kmeans_8"].parents == runs["small_distilled"].parents == (runs["squeezenet"].run,)
     assert runs["mobilenet_int8"].parents == (runs["mobilenet"].run,) and runs["mobilenet"].run.seed == 3
+
+
+def test_a_child_of_a_parent_that_was_trained_again_says_so() -> None:
+    child, parent = record(0), record(0, CONTRACT)
+    parent.result["weights_sha256"] = "b"
+    child.provenance["parent"] = {"run_id": CONTRACT, "seed": 0, "weights_sha256": "a"}
+    keep(child)
+    compressed = replace(row(), parents=(CONTRACT,))
+    assert plan([compressed], [0])[0].note == "", "nobody knows"
+    keep(parent)
+    assert plan([compressed], [0])[0].note == f"stale: {CONTRACT} has been trained again, to other weights"
+    child.provenance["parent"]["weights_sha256"] = "b"
+    keep(child)
+    assert plan([compressed], [0])[0].note == ""
 
 
 # States

@@ -13,7 +13,7 @@ from experiments.suite.evidence import Evidence
 from experiments.suite.timed_claims import judge
 from experiments.suite.timings import Timing
 from tests.suite import records
-from tests.suite.test_timings import B1, made
+from tests.suite.test_timings import B1, made, repeated
 
 HEAD = (
     "title: Speed\npaper: shufflenet_v2.table8_speed_accuracy\nseeds: [0, 1]\n"
@@ -78,6 +78,22 @@ def test_what_cannot_be_judged(tmp_path: Path) -> None:
     assert smoke["verdict"] == "inconclusive" and "budget smoke only proves" in smoke["reason"]
     absolute = f"{{id: x, kind: absolute, metric: {B1}, row: a, margin: 1}}"
     assert _judged(tmp_path, _pair(1.0), absolute)["reason"] == "the paper's speed is another machine's"
+
+
+def test_repeats_that_disagree_prove_nothing(tmp_path: Path) -> None:
+    """All 24 rounds agree on the claim, and yet the two repeats differ by more than they may in a's lead over b."""
+    base = {"b": [1.0] * 24, "c": [1.0] * 12 + [2.0] * 12}
+    found = _judged(tmp_path, repeated({**base, "a": [2.0] * 12 + [2.12] * 12}))
+    assert found["verdict"] == "inconclusive"
+    assert found["reason"] == "median of 24 rounds; between repeats its rows' ratio differs by 6.0 %, more than 5 %"
+    assert found["estimate"] == pytest.approx(1.06)
+    agreeing = _judged(tmp_path, repeated({**base, "a": [2.0] * 12 + [2.08] * 12}))  # c is none of the claim's rows
+    assert (agreeing["verdict"], agreeing["reason"]) == ("replicated", "median of 24 rounds")
+    trend = f"{{id: x, kind: trend, metric: {B1}, rows: [a, b, c], direction: decreasing, margin: 0}}"
+    steps = repeated({"a": [9.0] * 24, "b": [5.0] * 24, "c": [1.0] * 12 + [1.2] * 12})
+    assert "differs by 20.0 %" in _judged(tmp_path, steps, trend)["reason"]
+    few = repeated({"a": [2.0] * 4 + [3.0] * 4, "b": [1.0] * 8})
+    assert _judged(tmp_path, few)["reason"] == "median of 8 rounds, at least 10 are needed"
 
 
 def test_a_row_that_is_not_trained_can_be_timed(tmp_path: Path) -> None:

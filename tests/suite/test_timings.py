@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def made(speeds: dict[str, list[float]], column: str = B1, **code: str) -> Timin
         code=dict.fromkeys(speeds, digest),
         provenance={"machine": {"cpu": "A processor", "cores": 2}, "threads": 1, "others": 0.0},
     )
+
+
+def repeated(speeds: dict[str, list[float]], repeats: object = 2) -> Timing:
+    timing = made(speeds)
+    return replace(timing, provenance={**timing.provenance, "repeats": repeats})
 
 
 def test_it_is_written_and_read(tmp_path: Path) -> None:
@@ -59,6 +65,36 @@ def test_a_net_is_another_one_where_compression_changes_what_is_computed() -> No
     assert len(nets) == 4 and all(net.startswith(plain) for net in nets)
 
 
+def test_repeats_are_compared_by_a_row_s_ratio_to_its_base() -> None:
+    """The second repeat's machine is twice as fast, which says nothing; and b gained 10 % on a, which does."""
+    speeds = {"a": [1.0, 2.0, 9.0, 3.0, 4.0, 18.0], "b": [3.0, 4.0, 4.0, 8.8, 8.8, 8.8], "c": [2.0] * 3 + [4.0] * 3}
+    timing = repeated(speeds)
+    assert (timing.rounds, timing.repeats) == (6, 2)
+    assert timing.disagreement({"b": "a"}, B1) == pytest.approx(0.1)
+    assert timing.disagreement({"a": "b"}, B1) == pytest.approx(0.1)  # whichever is the base
+    assert timing.disagreement({"a": "a", "c": "a"}, B1) == 0.0
+    assert timing.disagreement({"b": "a", "c": "a"}, B1) == pytest.approx(0.1)  # the largest
+    assert timing.disagreement({"a": "a", "gone": "a", "b": "gone"}, B1) is timing.disagreement({"b": "a"}, B8) is None
+
+
+def test_an_older_file_has_one_repeat_with_which_nothing_agrees_or_disagrees() -> None:
+    timing = made({"a": [1.0, 2.0], "b": [2.0, 1.0]})
+    assert timing.repeats == 1 and timing.disagreement({"b": "a"}, B1) is None
+
+
+def test_a_row_may_lack_a_column(tmp_path: Path) -> None:
+    timing = made({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    timing = replace(timing, samples={"a": {B1: [1.0, 2.0], B8: [5.0, 6.0]}, "b": {B1: [3.0, 4.0]}})
+    timing.write(tmp_path / "made.json")
+    found = read(tmp_path / "made.json")
+    assert (
+        found is not None
+        and found == timing
+        and found.values("b", B8) == []
+        and found.disagreement({"b": "a"}, B8) is None
+    )
+
+
 def test_stale_names_the_file_that_changed() -> None:
     assert made({"a": [1.0]}).stale("a") == made({"a": [1.0]}).stale("b") == ""
     assert made({"a": [1.0]}, **{SOURCE: "0" * 12}).stale("a") == f"speed is stale: {SOURCE} changed"
@@ -85,6 +121,9 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "text": lambda value: value["samples"]["a"][B1].append("fast"),
     "rounds missing": lambda value: value["samples"]["a"][B1].pop(),
     "nothing": lambda value: value["samples"].clear(),
+    "no whole repeats": lambda value: value["provenance"].update(repeats=3),
+    "no repeat": lambda value: value["provenance"].update(repeats=0),
+    "repeats in words": lambda value: value["provenance"].update(repeats="2"),
 }
 
 
