@@ -11,6 +11,7 @@ repeat shows how far a measurement can be trusted. Rows that compute the same, a
 once. Needs an idle machine; says so where it is not. Budget smoke takes two short rounds, which are never judged.
 """
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +110,7 @@ def measure(request: Request, effort: Effort) -> Timing:
             row: {
                 column.name: _rounded([column.of_speed(speed) for speed in found.samples[_side(name, column)]])
                 for column in columns[row]
+                if _side(name, column) in found.samples  # all but a GPU's where there is none
             }
             for row, name in names.items()
         },
@@ -161,23 +163,27 @@ def _sides(request: Request, columns: Mapping[str, Sequence[Column]], seconds: f
 
     speed.prepare()
     found = {}
-    for name, subject in {net_of(subject): subject for subject in request.subjects.values()}.items():
+    nets = {net_of(subject): subject for subject in request.subjects.values()}
+    for number, (name, subject) in enumerate(nets.items(), 1):
         asked = {column.name for row, own in columns.items() if net_of(request.subjects[row]) == name for column in own}
         arch = of_paper(subject.arch)
         net = speed.build(arch, _restructured_by(subject.compression))
         runs: dict[tuple[str, int], Callable[..., Any]] = {}
         for column in request.table.timed:
-            if column.name not in asked:
+            if column.name not in asked or (column.needs_gpu and not speed.has_gpu()):
                 continue
             assert column.batch is not None  # that is what makes it timed
             images = speed.noise(arch, column.batch)
             threads = provenance.cores() if column.all_threads else speed.THREADS
             if column.backend in ("onnx", "int8"):
                 images = images.contiguous()
+            elif column.backend == "gpu":
+                images = images.cuda()
             if (column.backend, threads) not in runs:
                 runs[column.backend, threads] = _run(net, column.backend, threads, subject.compression, images)
             # Threads beside the first are made here, before this process is pinned to a core: they have all of them.
             found[_side(name, column)] = speed.timer(runs[column.backend, threads], images, seconds, threads)
+        print_line(f"  ready to be timed: {number} of {len(nets)}")
     return found
 
 
@@ -187,6 +193,8 @@ def _run(net: Any, backend: Backend, threads: int, compression: Mapping[str, Any
 
     if backend == "eager":
         return net
+    if backend == "gpu":
+        return copy.deepcopy(net).cuda()
     if backend == "compile":
         return speed.compiled(net)
     from lightning_modules.onnx_files import OnnxNet, exported, quantised

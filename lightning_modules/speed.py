@@ -35,6 +35,10 @@ def build(arch: Mapping[str, Any], restructure: Callable[[nn.Module], None] | No
     return net.eval().to(memory_format=_memory_format(arch))
 
 
+def has_gpu() -> bool:
+    return torch.cuda.is_available()
+
+
 def compiled(net: nn.Module) -> Callable[[Tensor], Any]:
     """The net as PyTorch compiles it for this processor, when it is first called; that takes up to minutes."""
     return torch.compile(net, dynamic=False)

@@ -36,6 +36,9 @@ def assemble(
     """
     sides = {side: with_derived(found, table.columns) for side, found in (("published", published), ("here", here))}
     budgets = {"published": published_budget or budget, "here": budget}
+    table = replace(
+        table, columns=tuple(each for each in table.columns if not each.needs_gpu or _is_known(each, sides))
+    )
     verdicts = {side: _judged(table, budgets[side], found) for side, found in sides.items()}
     scaled = scale.notes(table, [found.records for found in sides.values()])
     said = {row.name: [scaled.get(row.name), row_notes.get(row.name)] for row in table.rows}
@@ -79,6 +82,11 @@ def assemble(
 
 def _known(row: Row, sides: Mapping[str, Evidence]) -> bool:
     return any(found.knows(row.name) for found in sides.values())
+
+
+def _is_known(column: Column, sides: Mapping[str, Evidence]) -> bool:
+    timings = [found.timing for found in sides.values() if found.timing]
+    return any(timing.values(row, column.name) for timing in timings for row in timing.samples)
 
 
 def _judged(table: Table, budget: str, found: Evidence) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,8 @@ Kind = Literal["computed", "trained", "timed"]
 # run that it began with.
 SPLITS = {"test": "", "val": "validation", "train": "training", "before": "before compression", "file": ""}
 # PyTorch as it is, or compiled; ONNX Runtime, which computes a net that int8 compresses in int8, or any net in int8.
-Backend = Literal["eager", "compile", "onnx", "int8"]
+# `gpu` is PyTorch as it is, on a GPU where there is one.
+Backend = Literal["eager", "compile", "onnx", "int8", "gpu"]
 Scale = Literal["paper", "run", "coded", "relative"]
 REL, YIELD = "_rel", "_yield"  # ends of derived columns' names
 
@@ -63,6 +64,11 @@ class Column:
     @property
     def sign(self) -> int:
         return 1 if self.better == "higher" else -1
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Not every machine has one: without, the column is left out."""
+        return self.backend == "gpu" or any(column(name).needs_gpu for name, _ in self.factors)
 
     @property
     def in_rounds(self) -> bool:
@@ -210,6 +216,10 @@ TIMED: dict[str, Column] = {
                 "images/s", 1, (f"images_s_b{batch}",), batch=batch,
             )
             for batch in (1, 8)
+        ),
+        Column(
+            "gpu_images_s", "Speed on the GPU at batch 8", "Images/s on the GPU, batch 8", "timed", "higher", "images/s",
+            1, ("gpu_images_s",), batch=8, backend="gpu",
         ),
         *(
             Column(

@@ -156,9 +156,13 @@ def unreadable(subjects: Subjects, timed: Path | None) -> list[str]:
 
 
 def untimed(columns: Mapping[str, Sequence[Column]], mine: Evidence) -> list[str]:
-    """The rows whose speed this machine has yet to measure; ``columns``: those of each row."""
+    """The rows whose speed this machine has yet to measure, on a GPU or not; ``columns``: those of each row."""
     found = mine.timing
-    return [row for row, own in columns.items() if not all(found and found.values(row, each.name) for each in own)]
+    return [
+        row
+        for row, own in columns.items()
+        if not all(found and found.values(row, each.name) for each in own if not each.needs_gpu)
+    ]
 
 
 def uncounted(subjects: Subjects, mine: Evidence) -> list[str]:

@@ -177,7 +177,14 @@ def test_the_first_rows_of_g2_and_g3_are_one_net() -> None:
 def test_columns_and_correlation(number: int) -> None:
     found = CONTRACTS[number]
     assert found["seeds"] == []
-    assert found["columns"] == ["macs_m", "access_m", "images_s_b1", "images_s_b1_rel"]
+    assert found["columns"] == [
+        "macs_m",
+        "access_m",
+        "images_s_b1",
+        "images_s_b1_rel",
+        "gpu_images_s",
+        "gpu_images_s_rel",
+    ]
     # Memory access counts convolutions: element-wise operations change nothing of it, so nothing can be correlated.
     assert found.get("correlate") == (None if number == 10 else {"x": "access_m", "y": "images_s_b1"})
     labels = [each["label"] for each in found["rows"].values()]

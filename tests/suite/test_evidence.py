@@ -1,15 +1,18 @@
 """What is known of a table's rows, on each side."""
 
+from dataclasses import replace
+
 import pytest
 
 from experiments.suite.coded_sizes import Coded
 from experiments.suite.columns import column
-from experiments.suite.evidence import Evidence, gather, uncoded, uncounted
+from experiments.suite.evidence import Evidence, gather, uncoded, uncounted, untimed, with_derived
 from experiments.suite.store import Run
 from experiments.suite.subjects import Subject
 from tests.suite.test_costs import ARCH, NONE, SOURCE
 from tests.suite.test_costs import made as cost
 from tests.suite.test_plan import CONTRACT, ID, keep, record, row
+from tests.suite.test_timings import made as timings
 
 
 def test_here_and_published() -> None:
@@ -53,6 +56,36 @@ def test_what_has_yet_to_be_counted() -> None:
     assert uncounted(subjects, Evidence()) == ["vanilla", "other"]
     assert uncounted(subjects, Evidence({"vanilla": [record()]}, {"other": cost()})) == []
     assert uncounted(subjects, Evidence({"vanilla": []}, {"other": cost(**{SOURCE: "0" * 12})})) == ["vanilla", "other"]
+
+
+def test_a_gpu_is_not_asked_for() -> None:
+    columns = {"a": [column("images_s_b1"), column("gpu_images_s")]}
+    timing = timings({"a": [1.0]})
+    assert untimed(columns, Evidence()) == ["a"]
+    assert untimed(columns, Evidence(timing=timing)) == []
+
+
+def test_derived_columns_are_the_row_s_over_those_of_its_base() -> None:
+    subjects = {"a": Subject(ARCH, NONE, base="a"), "b": Subject(ARCH, NONE, base="a")}
+    found = Evidence(
+        costs={"a": cost(), "b": cost()}, timing=timings({"a": [10.0, 20.0], "b": [5.0, 40.0]}), subjects=subjects
+    )
+    timed = with_derived(found, [column("images_s_b1_rel")]).timing
+    assert timed is not None
+    assert timed.values("a", "images_s_b1_rel") == [1.0, 1.0] and timed.values("b", "images_s_b1_rel") == [0.5, 2.0]
+    (record,) = found.of("b", column("macs_m_rel"))
+    assert column("macs_m_rel").value(record) == 1.0
+    assert Evidence(costs={"b": cost()}, subjects=subjects).of("b", column("macs_m_rel")) == []
+
+
+def test_the_yield_is_the_actual_over_the_theoretical_speed_up() -> None:
+    small = replace(cost(), cost={**cost().cost, "macs": cost().cost["macs"] // 4})
+    subjects = {"a": Subject(ARCH, NONE, base="a"), "b": Subject(ARCH, NONE, base="a")}
+    timing = timings({"a": [80.0], "b": [40.0]}, "onnx_ms")
+    found = Evidence(costs={"a": cost(), "b": small}, timing=timing, subjects=subjects)
+    timed = with_derived(found, [column("onnx_ms_rel"), column("onnx_ms_yield")]).timing
+    assert timed is not None and timed.values("b", "onnx_ms_rel") == [2.0]
+    assert timed.values("b", "onnx_ms_yield") == [pytest.approx(0.5)]
 
 
 PRUNE = {**NONE, "name": "prune", "steps": [{"method": "prune", "density": 0.5}]}
