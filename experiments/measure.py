@@ -60,7 +60,7 @@ class Effort:
         return f"{self.rounds} rounds" if self.repeats == 1 else f"{self.repeats} times {self.rounds} rounds"
 
 
-USUAL, SHORT = Effort(12, 0.2, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
+USUAL, SHORT = Effort(12, 0.1, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
 
 
 def main(arguments: list[str]) -> int:
