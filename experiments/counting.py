@@ -25,6 +25,15 @@ def count_missing(request: Request) -> list[Cost]:
     return found
 
 
+def check_uncoded(request: Request) -> None:
+    """Raises UserError where a file at the paper's scale could not be made; that takes no time, making them does."""
+    for row in request.uncoded():
+        from lightning_modules.compression import paper_scale  # imports torch, which takes seconds
+
+        subject = request.subjects[row]
+        paper_scale.prepared(of_paper(subject.arch), subject.compression, subject.densities)
+
+
 def code_missing(request: Request) -> list[Coded]:
     """The files at the paper's scale, each kept as it is made: the largest take half a minute.
 

@@ -5,7 +5,7 @@ python -m experiments.rehearse table=table3 budget=proxy
 Finds mistakes and fetches data before anything is written; then writes the costs that are not yet known.
 """
 
-from experiments.counting import count_missing
+from experiments.counting import check_uncoded, count_missing
 from experiments.run import build
 from experiments.suite import cli
 from experiments.suite.compose import compose
@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     for row in request.rows:
         built = build(compose(row.overrides))
         print_line(f"{row.label}: {built.epochs} epochs of {built.data.train_images:,} images")
+    check_uncoded(request)
     for cost in count_missing(request):
         print_line(f"{cost.name}: {cost.cost['params']:,} parameters, {cost.cost['macs']:,} multiply-adds")
     return 0

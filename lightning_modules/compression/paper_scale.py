@@ -17,7 +17,7 @@ from lightning_modules.compression import low_rank, stored
 from lightning_modules.compression.batch_norm_folding import fold
 from lightning_modules.compression.pruning import PruneOptions, prune_round
 from lightning_modules.compression.quantization import quantise
-from lightning_modules.compression.selection import select
+from lightning_modules.compression.selection import assign, select
 from lightning_modules.compression.sharing import share
 from lightning_modules.compression.sizes import Sizes
 from lightning_modules.compression.steps import Plan, Step
@@ -46,6 +46,25 @@ def coded(arch: Mapping[str, Any], compression: Mapping[str, Any], densities: De
         UserError: a step or a net is wrong; densities that are not the net's, or where nothing is pruned; a rank that
             depends on the trained weights.
     """
+    plan, net, structure = prepared(arch, compression, densities)
+    net = net.to_empty(device="cpu")
+    draw(net)
+    for step in plan.steps:
+        structure += _applied(net, step, densities)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.cnz"
+        in_channels = arch["paper_input"][0]
+        return stored.save(net, path, arch, CLASSES, in_channels, structure, plan.huffman, plan.index_bits)
+
+
+def prepared(
+    arch: Mapping[str, Any], compression: Mapping[str, Any], densities: Densities | None = None
+) -> tuple[Plan, nn.Module, list[dict[str, Any]]]:
+    """The steps, the net with its layers and no numbers, and what the file says of them; finds all mistakes, in no time.
+
+    Raises:
+        UserError: as ``coded``.
+    """
     plan = Plan.of(compression)
     if densities and not any(step.method == "prune" for step in plan.steps):
         raise UserError(
@@ -55,13 +74,9 @@ def coded(arch: Mapping[str, Any], compression: Mapping[str, Any], densities: De
     with torch.device("meta"):
         net = build_net(arch, CLASSES, in_channels)
     structure = _thinned(net, plan)
-    net = net.to_empty(device="cpu")
-    draw(net)
-    for step in plan.steps:
-        structure += _applied(net, step, densities)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.cnz"
-        return stored.save(net, path, arch, CLASSES, in_channels, structure, plan.huffman, plan.index_bits)
+    if densities:
+        assign(net, _by_layer(net, densities), "density")
+    return plan, net, structure
 
 
 @torch.no_grad()
