@@ -76,21 +76,21 @@ class Timing:
     def disagreement(self, bases: Mapping[str, str], column: str) -> float | None:
         """By which share the repeats differ, at most, in how fast a row is relative to its base; ``bases``: {row: base}.
 
-        Medians are compared. None where there is a single repeat, or no row that was measured with its base.
+        Each repeat's ratio is the median of those of its rounds, which what slows all rows alike does not touch. None
+        where there is a single repeat, or no row that was measured with its base.
         """
         found = []
         for row, base in bases.items():
-            medians = zip(self._medians(row, column), self._medians(base, column), strict=False)
-            ratios = [of_row / of_base for of_row, of_base in medians]
+            ratios = self._ratios(row, base, column)
             if row != base and len(ratios) > 1:
                 found.append(max(ratios) / min(ratios) - 1)
         return max(found, default=None)
 
-    def _medians(self, row: str, column: str) -> list[float]:
-        """One a repeat; none where the row has no such column."""
-        values = self.values(row, column)
-        rounds = len(values) // self.repeats
-        return [statistics.median(values[start : start + rounds]) for start in range(0, len(values), rounds or 1)]
+    def _ratios(self, row: str, base: str, column: str) -> list[float]:
+        """One a repeat; none where one of the two has no such column."""
+        by_round = [a / b for a, b in zip(self.values(row, column), self.values(base, column), strict=False)]
+        rounds = len(by_round) // self.repeats
+        return [statistics.median(by_round[start : start + rounds]) for start in range(0, len(by_round), rounds or 1)]
 
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))
