@@ -80,6 +80,7 @@ def table_command(results: Path, *more: str):
     return start(results, sys.executable, "-m", "experiments.table", *TABLE, *more)
 
 
+@pytest.mark.slow
 def test_a_stopped_table_stops_its_runs_and_goes_on(tmp_path: Path) -> None:
     process = table_command(tmp_path)
     wait_until(lambda: checkpoints(tmp_path), process)
