@@ -8,7 +8,8 @@ from typing import Any
 
 from experiments.suite import imports, provenance
 from experiments.suite.coded_sizes import Coded
-from experiments.suite.costs import Cost, name_of, of_paper
+from experiments.suite.costs import Cost
+from experiments.suite.net_names import name_of, of_paper
 from experiments.suite.progress import print_line
 from experiments.suite.regenerate import Request
 from experiments.suite.subjects import Subject

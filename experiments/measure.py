@@ -24,8 +24,8 @@ from experiments.suite import cli, contract, imports, online, provenance
 from experiments.suite.columns import Backend, Column
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
-from experiments.suite.costs import of_paper
 from experiments.suite.load import BUSY, Meter
+from experiments.suite.net_names import of_paper
 from experiments.suite.paths import shown
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request

@@ -19,9 +19,9 @@ from typing import Any
 from experiments.suite import cli, fingerprint, online, provenance
 from experiments.suite.coded_sizes import said
 from experiments.suite.compose import compose, resolve, with_content
-from experiments.suite.costs import of_paper
 from experiments.suite.devices import hide_gpus
 from experiments.suite.identity import run_id
+from experiments.suite.net_names import of_paper
 from experiments.suite.overrides import check_command
 from experiments.suite.paths import DATA_CACHE, ROOT, local, results, shown
 from experiments.suite.plan import FINISHED

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.suite import fingerprint
-from experiments.suite.costs import of_paper
 from experiments.suite.files import read_json, write_json
 from experiments.suite.identity import identity
+from experiments.suite.net_names import of_paper
 from experiments.suite.paper_densities import Densities
 from experiments.suite.paths import local, published, shown
 from experiments.suite.subjects import Subject

@@ -7,8 +7,6 @@ The digits are those of the architecture's configuration. The file also says of 
 the cost is stale, and is counted anew the next time a table asks for it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 from experiments.suite import fingerprint
 from experiments.suite.files import read_json, write_json
-from experiments.suite.identity import identity
+from experiments.suite.net_names import name_of
 from experiments.suite.paths import local, published, shown
 from experiments.suite.record import Record
 from experiments.suite.subjects import Subject
@@ -24,7 +22,6 @@ from lightning_modules.errors import CorruptFileError
 
 LAYOUT = {"arch": dict, "cost": dict, "code": dict, "packages": dict}
 COUNTS = ("params", "macs")
-AS_IN_PAPERS = {"stem": "paper", "narrow": 1}  # fields that fit a net to small images and little time
 
 
 @dataclass(frozen=True)
@@ -53,18 +50,6 @@ class Cost:
 
     def write(self, public: bool = False) -> None:
         write_json(path_of(self.name, public), asdict(self))
-
-
-def of_paper(arch: Mapping[str, Any]) -> dict[str, Any]:
-    """The architecture as its paper has it, whatever stem and share of its channels it is trained with."""
-    return {**arch, **{name: value for name, value in AS_IN_PAPERS.items() if name in arch}}
-
-
-def name_of(arch: Mapping[str, Any]) -> str:
-    """``<arch>-<10 hex digits>``. Options that change nothing, and the layout in memory, are no part of it."""
-    kept = {key: value for key, value in of_paper(arch).items() if key != "memory_format"}
-    canonical = json.dumps(identity({"arch": kept}), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return f"{arch['name'].replace('-', '_')}-{hashlib.sha256(canonical.encode()).hexdigest()[:10]}"
 
 
 def path_of(name: str, public: bool) -> Path:
@@ -98,7 +83,7 @@ def known(subjects: Mapping[str, Subject], public: bool) -> tuple[dict[str, Cost
     problems = []
     for row, subject in subjects.items():
         try:
-            cost = read(name_of(subject.arch), public)
+            cost = read(subject.net, public)
         except CorruptFileError as error:
             problems.append(str(error))
             continue

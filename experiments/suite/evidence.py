@@ -55,7 +55,7 @@ class Evidence:
         size = self._bytes(row)
         if size is None:
             return []
-        name = self.coded[row].name if row in self.coded else costs.name_of(self.subjects[row].arch)
+        name = self.coded[row].name if row in self.coded else self.subjects[row].net
         return [_as_record("coded", {"bytes": size}, name)]
 
     def _relative(self, row: str, derived: Column) -> list[Record]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.suite import contract, costs, record
 from experiments.suite.compose import compose
+from experiments.suite.net_names import name_of
 from experiments.suite.paths import published
 from experiments.suite.plan import RowPlan, rows_of
 from lightning_modules.errors import CorruptFileError
@@ -88,7 +89,7 @@ def macs_of(arch: Mapping[str, Any]) -> int | None:
             if all(arch.get(name) == value for name, value in found.config["arch"].items() if name != "stem"):
                 return found.cost["paper"]["macs"]
     with suppress(CorruptFileError):
-        if counted := costs.read(costs.name_of(arch), public=True):
+        if counted := costs.read(name_of(arch), public=True):
             return counted.cost["macs"]
     return None
 

@@ -76,6 +76,7 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
         except UserError as error:
             raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
         own = compose((*contract, *extra))
+        own_id = run_id(own)
         seen = [config["budget"]["images_seen"] for config in (own, proxy)]
         comparable = own["data"]["name"] == proxy["data"]["name"] and None not in seen
         plans.append(
@@ -83,9 +84,9 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
                 row=row.name,
                 label=row.label,
                 overrides=(*contract, *extra),
-                run_id=run_id(own),
-                contract_id=run_id(compose(contract)),
-                proxy_id=run_id(proxy),
+                run_id=own_id,
+                contract_id=run_id(compose(contract)) if extra else own_id,
+                proxy_id=run_id(proxy) if extra or budget != DEFAULT_BUDGET else own_id,
                 share=seen[0] / seen[1] if comparable else None,
                 parents=tuple(run_id(ancestor) for ancestor in parents(own).values()),
             )

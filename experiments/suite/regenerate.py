@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import contract, costs, figure, rendering, subjects, timings
+from experiments.suite import contract, figure, rendering, subjects, timings
 from experiments.suite.assemble import assemble
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
@@ -102,7 +102,7 @@ class Request:
         planned = [each for each in self.rows if each.row == row]
         if planned or not self.extra:
             return not any(each.differs for each in planned)
-        return costs.name_of(self.subjects[row].arch) == costs.name_of(self.contract_subjects[row].arch)
+        return self.subjects[row].net == self.contract_subjects[row].net
 
 
 def render(request: Request, here: bool = True) -> tuple[dict[str, Any], list[str]]:

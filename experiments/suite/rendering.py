@@ -365,6 +365,8 @@ def notes(data: Data) -> list[str]:
 
 def clean(text: str) -> str:
     """Without line breaks and control characters, which could end a table's line or steer a terminal."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
+from experiments.suite.net_names import name_of
 from experiments.suite.paper_densities import Densities
 from lightning_modules.errors import UserError
 
@@ -22,6 +24,11 @@ class Subject:
     compression: Mapping[str, Any]
     densities: Densities | None = None
     base: str = ""
+
+    @cached_property
+    def net(self) -> str:
+        """What the net is called that its cost and speed are of: asked often, and slow to make."""
+        return name_of(self.arch)
 
 
 def of_table(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDGET) -> dict[str, Subject]:

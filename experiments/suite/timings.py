@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from experiments.suite import fingerprint
-from experiments.suite.costs import name_of
 from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import local, published, shown
 from experiments.suite.subjects import Subject
@@ -99,7 +98,7 @@ class Timing:
 def net_of(subject: Subject) -> str:
     """What was measured, in a word: unlike for cost, its layout in memory matters, and what compression makes of it."""
     steps = structural(subject.compression)
-    parts = [name_of(subject.arch), subject.arch["memory_format"]]
+    parts = [subject.net, subject.arch["memory_format"]]
     return "-".join(parts + ([_digits(json.dumps(steps, sort_keys=True))] if steps else []))
 
 

@@ -1,9 +1,11 @@
 """How well a computed column foretells a timed one."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from experiments.suite import correlation, rendering
 from experiments.suite.assemble import assemble
@@ -29,6 +31,9 @@ def evidence(speeds: dict[str, list[float]]) -> Evidence:
 def test_ranks_within_a_group() -> None:
     assert correlation.spearman(np.array([[1, 10], [2, 20], [3, 25], [4, 99]])) == pytest.approx(1)
     assert correlation.spearman(np.array([[1, 3], [2, 2], [3, 1]])) == pytest.approx(-1)
+    drawn = np.random.default_rng(0).integers(0, 6, (20, 2))  # with equal ones
+    expected: Any = spearmanr(drawn[:, 0], drawn[:, 1])
+    assert correlation.spearman(drawn) == pytest.approx(expected.statistic)
     table = load("table7")
     falling = {row: [40.0 - 10 * number] for number, row in enumerate(ROWS)}
     found = correlation.of_table(table, {"published": Evidence(), "here": evidence(falling)})

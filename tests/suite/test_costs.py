@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from experiments.suite import costs, fingerprint
-from experiments.suite.costs import Cost, name_of, path_of, read
+from experiments.suite.costs import Cost, path_of, read
+from experiments.suite.net_names import name_of
 from experiments.suite.paths import ROOT
 from experiments.suite.subjects import Subject
 from lightning_modules.errors import CorruptFileError

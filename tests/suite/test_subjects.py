@@ -2,7 +2,7 @@
 
 from experiments.suite import subjects
 from experiments.suite.contract import load
-from experiments.suite.costs import name_of
+from experiments.suite.net_names import name_of
 
 
 def test_the_nets_of_a_table() -> None:
