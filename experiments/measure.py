@@ -217,9 +217,9 @@ def _restructured_by(compression: Mapping[str, Any]) -> Callable[[Any], None] | 
 def _in_integers(compression: Mapping[str, Any]) -> Any:
     if not structural(compression):
         return None
-    from lightning_modules.compression.structure import in_integers
+    from lightning_modules.compression.steps import Plan
 
-    return in_integers(compression)
+    return Plan.of(compression).integers
 
 
 def _progress(rounds: int) -> Callable[[int, int], None]:

@@ -34,7 +34,6 @@ from lightning_modules.errors import CorruptFileError, UserError
 
 # What a plain run has no part in, though checking its fields, or a compressed run that begins with it, loads it.
 COMPRESSION = ("lightning_modules/compression/", "lightning_modules/onnx_files.py")
-PAPER_CLASSES = 1000
 
 
 def run(config: dict[str, Any]) -> Record:
@@ -232,8 +231,9 @@ def _with_layers_as_compressed(cost: dict[str, Any], config: dict[str, Any]) -> 
     from lightning_modules.complexity import measure
     from lightning_modules.compression.structure import restructure
     from lightning_modules.nets.build import build_net
+    from lightning_modules.paper_cost import CLASSES
 
-    net = build_net(of_paper(config["arch"]), PAPER_CLASSES, config["arch"]["paper_input"][0])
+    net = build_net(of_paper(config["arch"]), CLASSES, config["arch"]["paper_input"][0])
     try:
         restructure(net, config["compression"])
     except UserError:

@@ -15,14 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import fingerprint
-from experiments.suite.files import read_json, write_json
+from experiments.suite import fingerprint, kept
+from experiments.suite.files import write_json
 from experiments.suite.identity import identity
 from experiments.suite.net_names import of_paper
 from experiments.suite.paper_densities import Densities
-from experiments.suite.paths import local, published, shown
+from experiments.suite.paths import local, published
 from experiments.suite.subjects import Subject
-from lightning_modules.errors import CorruptFileError
 
 LAYOUT = {
     "arch": dict, "compression": dict, "densities": (dict, list), "coded": dict, "code": dict, "packages": dict,
@@ -56,8 +55,7 @@ class Coded:
     @property
     def stale(self) -> str:
         """Why the file may no longer be what the code would write; empty where it is."""
-        changed = fingerprint.changed(self.code)
-        return f"stale: {', '.join(changed)} changed" if changed else ""
+        return fingerprint.staleness(self.code)
 
     def write(self, public: bool = False) -> None:
         write_json(path_of(self.name, public), asdict(self))
@@ -86,40 +84,18 @@ def path_of(name: str, public: bool) -> Path:
 
 def read(name: str, public: bool) -> Coded | None:
     """None where there is none. Raises CorruptFileError, naming the file, when it is not that of this name."""
-    path = path_of(name, public)
-    try:
-        value = read_json(path)
-    except FileNotFoundError:
-        return None
-    if not isinstance(value, dict) or not all(isinstance(value.get(key), kind) for key, kind in LAYOUT.items()):
-        raise CorruptFileError(f"{shown(path)} is not what a net's file takes")
-    if not _adds_up(value["coded"]):
-        raise CorruptFileError(f"{shown(path)} is not what a net's file takes: its parts are no bytes that add up")
-    found = Coded(**{key: value[key] for key in LAYOUT})
-    try:
-        itself = found.name == name
-    except (KeyError, TypeError, ValueError, AttributeError):
-        itself = False
-    if not itself:
-        raise CorruptFileError(f"{shown(path)} is what the file of another net takes")
-    return found
+    what, other = "what a net's file takes", "what the file of another net takes"
+    return kept.read(path_of(name, public), Coded, LAYOUT, _problem, what, other)
 
 
 def known(subjects: Mapping[str, Subject], public: bool) -> tuple[dict[str, Coded], list[str]]:
     """By row, of those that ask for it, what is known; and a line for each file that cannot be read."""
-    found: dict[str, Coded] = {}
-    problems = []
-    for row, subject in subjects.items():
-        if subject.densities is None:
-            continue
-        try:
-            coded = read(name_of(subject), public)
-        except CorruptFileError as error:
-            problems.append(str(error))
-            continue
-        if coded is not None:
-            found[row] = coded
-    return found, problems
+    asked = {row: name_of(subject) for row, subject in subjects.items() if subject.densities is not None}
+    return kept.known(asked, lambda name: read(name, public))
+
+
+def _problem(found: Coded) -> str:
+    return "" if _adds_up(found.coded) else "its parts are no bytes that add up"
 
 
 def _plain(densities: Densities | None) -> Mapping[str, float] | list[float]:

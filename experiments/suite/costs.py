@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import fingerprint
-from experiments.suite.files import read_json, write_json
+from experiments.suite import fingerprint, kept
+from experiments.suite.files import write_json
 from experiments.suite.net_names import name_of
-from experiments.suite.paths import local, published, shown
+from experiments.suite.paths import local, published
 from experiments.suite.record import Record
 from experiments.suite.subjects import Subject
-from lightning_modules.errors import CorruptFileError
 
 LAYOUT = {"arch": dict, "cost": dict, "code": dict, "packages": dict}
 COUNTS = ("params", "macs")
@@ -40,8 +39,7 @@ class Cost:
     @property
     def stale(self) -> str:
         """Why it may no longer be what the code would count; empty where it is."""
-        changed = fingerprint.changed(self.code)
-        return f"stale: {', '.join(changed)} changed" if changed else ""
+        return fingerprint.staleness(self.code)
 
     def as_record(self) -> Record:
         """As a run that has come to nothing but its cost, for who asks records."""
@@ -58,35 +56,15 @@ def path_of(name: str, public: bool) -> Path:
 
 def read(name: str, public: bool) -> Cost | None:
     """None where there is none. Raises CorruptFileError, naming the file, when it is not the cost of that name."""
-    path = path_of(name, public)
-    try:
-        value = read_json(path)
-    except FileNotFoundError:
-        return None
-    if not isinstance(value, dict) or not all(isinstance(value.get(key), kind) for key, kind in LAYOUT.items()):
-        raise CorruptFileError(f"{shown(path)} is not the cost of a net")
-    found = Cost(**{key: value[key] for key in LAYOUT})
-    if not all(type(found.cost.get(key)) is int and found.cost[key] > 0 for key in COUNTS):
-        raise CorruptFileError(f"{shown(path)} is not the cost of a net: no {' and '.join(COUNTS)}")
-    try:
-        itself = found.name == name
-    except (KeyError, TypeError, ValueError, AttributeError):
-        itself = False
-    if not itself:
-        raise CorruptFileError(f"{shown(path)} is the cost of another net")
-    return found
+    what, other = "the cost of a net", "the cost of another net"
+    return kept.read(path_of(name, public), Cost, LAYOUT, _problem, what, other)
 
 
 def known(subjects: Mapping[str, Subject], public: bool) -> tuple[dict[str, Cost], list[str]]:
     """By row, what is known of these nets; and a line for each file that cannot be read."""
-    found: dict[str, Cost] = {}
-    problems = []
-    for row, subject in subjects.items():
-        try:
-            cost = read(subject.net, public)
-        except CorruptFileError as error:
-            problems.append(str(error))
-            continue
-        if cost is not None:
-            found[row] = cost
-    return found, problems
+    return kept.known({row: subject.net for row, subject in subjects.items()}, lambda name: read(name, public))
+
+
+def _problem(found: Cost) -> str:
+    counted = all(type(found.cost.get(key)) is int and found.cost[key] > 0 for key in COUNTS)
+    return "" if counted else f"no {' and '.join(COUNTS)}"

@@ -60,9 +60,8 @@ class Evidence:
 
     def _relative(self, row: str, derived: Column) -> list[Record]:
         """A derived column that is computed, as a run that came to nothing else."""
-        found = self.exact(row, column(derived.factors[0][0]))
         value = self.relative(row, derived, self.exact)
-        return [] if value is None or not found else [_as_record("relative", {"value": float(value[0])}, row)]
+        return [] if value is None else [_as_record("relative", {"value": float(value[0])}, row)]
 
     def exact(self, row: str, computed: Column) -> list[float]:
         """The one number of a computed column, if there is one."""

@@ -26,6 +26,12 @@ def changed(fingerprint: Mapping[str, str]) -> list[str]:
     return [path for path, digest in sorted(fingerprint.items()) if of_file(ROOT / path) != digest]
 
 
+def staleness(fingerprint: Mapping[str, str]) -> str:
+    """Why what was made of this code may no longer be what it would make: ``stale: x.py changed``; or nothing."""
+    paths = changed(fingerprint)
+    return f"stale: {', '.join(paths)} changed" if paths else ""
+
+
 @cache
 def of_file(path: Path) -> str:
     """12 hex digits; "missing" or "not Python" where there is nothing to read."""

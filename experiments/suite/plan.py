@@ -124,8 +124,7 @@ def _state(run: Run) -> tuple[State, str]:
 
 def staleness(record: Record) -> str:
     """Why a record may no longer be what the code would find; empty where it is."""
-    changed = fingerprint.changed(record.provenance.get("code", {}))
-    return f"stale: {', '.join(changed)} changed" if changed else ""
+    return fingerprint.staleness(record.provenance.get("code", {}))
 
 
 def orphaned(child: Record | None, parents: Sequence[Run], read: Callable[[Run], Record | None]) -> str:

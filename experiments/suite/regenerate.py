@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import contract, figure, rendering, subjects, timings
+from experiments.suite import coded_sizes, contract, figure, rendering, subjects, timings
 from experiments.suite.assemble import assemble
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
@@ -91,11 +91,12 @@ class Request:
 
     def uncoded(self) -> list[str]:
         """The rows whose file at the paper's scale has yet to be made here."""
-        return uncoded(self.subjects, self.here())
+        return uncoded(self.subjects, Evidence(coded=coded_sizes.known(self.subjects, public=False)[0]))
 
     def untimed(self) -> list[str]:
         """The rows whose speed has yet to be measured here."""
-        return untimed({row: self.table.timed_of(row) for row in self.subjects}, self.here())
+        mine = Evidence(timing=timings.known(self.subjects, self.timing_path())[0])
+        return untimed({row: self.table.timed_of(row) for row in self.subjects}, mine)
 
     def is_contract(self, row: str) -> bool:
         """Whether the row is what the contract says, in spite of extra overrides."""

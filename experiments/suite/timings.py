@@ -60,8 +60,8 @@ class Timing:
 
     def stale(self, row: str) -> str:
         """Why a row may no longer be as fast; empty where nothing has changed."""
-        changed = fingerprint.changed(self.code.get(row, {}))
-        return f"speed is stale: {', '.join(changed)} changed" if changed else ""
+        stale = fingerprint.staleness(self.code.get(row, {}))
+        return f"speed is {stale}" if stale else ""
 
     @property
     def rounds(self) -> int:

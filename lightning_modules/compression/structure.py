@@ -28,8 +28,3 @@ def restructure(net: nn.Module, compression: Mapping[str, Any]) -> None:
             from lightning_modules.compression.xnor import binarise
 
             binarise(net, step.options.activations)
-
-
-def in_integers(compression: Mapping[str, Any]) -> Any:
-    """The options of the step after which the net is to be computed in int8; None where there is none."""
-    return Plan.of(compression).integers

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from lightning_modules.compression.low_rank import rank_of_ratio
-from lightning_modules.compression.structure import in_integers, restructure
+from lightning_modules.compression.steps import Plan
+from lightning_modules.compression.structure import restructure
 from lightning_modules.compression.xnor import XnorBlock
 from lightning_modules.errors import UserError
 
@@ -54,8 +55,8 @@ def test_values_of_weights_change_no_computation() -> None:
 
 
 def test_only_rounded_activations_are_computed_in_integers() -> None:
-    assert in_integers(compression({"method": "quantize"})) is None
-    assert in_integers(compression()) is None
+    assert Plan.of(compression({"method": "quantize"})).integers is None
+    assert Plan.of(compression()).integers is None
     options = {"activations": True, "per_channel": True, "symmetric": True}
-    found = in_integers(compression({"method": "quantize", **options}))
+    found = Plan.of(compression({"method": "quantize", **options})).integers
     assert (found.per_channel, found.symmetric) == (True, True)
