@@ -6,8 +6,8 @@ python -m experiments.measure arch=mobilenet_v1 arch.width=0.75 layers=true
 The second says what the net costs and which of ShuffleNet V2's guidelines it breaks (experiments/design.py).
 
 Every net at its paper's input, in evaluation mode, on one thread or all, in PyTorch or in ONNX Runtime as the column says. All
-rows are measured in this one process, in rounds (experiments/benchmarks/protocol.py), and all rounds twice, since only a
-repeat shows how far a measurement can be trusted. Rows that compute the same, as pruned and plain nets do, are measured
+rows are measured in this one process, in rounds, the rows of a group next to each other (experiments/benchmarks/protocol.py),
+and all rounds twice, since only a repeat shows how far a measurement can be trusted. Rows that compute the same, as pruned and plain nets do, are measured
 once. Needs an idle machine; says so where it is not. Budget smoke takes two short rounds, which are never judged.
 """
 
@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from experiments.benchmarks.machine import pinned, wait_until_quiet
-from experiments.benchmarks.protocol import DRIFT, MOST_REDONE, Measured, measured
+from experiments.benchmarks.protocol import DRIFT, MOST_REDONE, Measured, Side, measured
 from experiments.suite import cli, contract, imports, online, provenance
 from experiments.suite.columns import Backend, Column
 from experiments.suite.compose import compose
@@ -43,7 +43,7 @@ ARCH = ("arch=", "arch.", "+arch.")
 class Effort:
     """``rounds``: in each of the repeats. ``seconds``: of one sample; a single batch may take longer.
 
-    ``patience``: how many seconds one waits for an idle machine. ``redone``: how many rounds may be done again.
+    ``patience``: how many seconds one waits for an idle machine. ``redone``: how many blocks of a round may be done again.
     """
 
     rounds: int
@@ -60,7 +60,7 @@ class Effort:
         return f"{self.rounds} rounds" if self.repeats == 1 else f"{self.repeats} times {self.rounds} rounds"
 
 
-USUAL, SHORT = Effort(12, 0.1, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
+USUAL, SHORT = Effort(12, 0.05, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
 
 
 def main(arguments: list[str]) -> int:
@@ -104,7 +104,8 @@ def measure(request: Request, effort: Effort) -> Timing:
     if effort.all_rounds < MIN_ROUNDS and request.budget != SMOKE:
         print_line(f"warning: a claim needs {MIN_ROUNDS} rounds")
     columns = {row: request.table.timed_of(row) for row in names}
-    found, made = _measured(_sides(request, columns, effort.seconds), effort)
+    sides = _sides(request, columns, effort.seconds)
+    found, made = _measured(_blocks(request, columns, sides), effort)
     return Timing(
         samples={
             row: {
@@ -120,7 +121,7 @@ def measure(request: Request, effort: Effort) -> Timing:
     )
 
 
-def _measured(sides: Mapping[str, Callable[[], float]], effort: Effort) -> tuple[Measured, dict[str, Any]]:
+def _measured(blocks: Sequence[Mapping[str, Side]], effort: Effort) -> tuple[Measured, dict[str, Any]]:
     """The samples and how they came to be; warns of what disturbed them."""
     from lightning_modules import speed  # imports torch, which takes seconds
 
@@ -129,7 +130,7 @@ def _measured(sides: Mapping[str, Callable[[], float]], effort: Effort) -> tuple
     meter, began = Meter(), datetime.now(UTC)
     with pinned() as cores:
         said = _progress(effort.all_rounds)
-        found = measured(sides, reference, effort.rounds, effort.repeats, said, effort.redone)
+        found = measured(blocks, reference, effort.rounds, effort.repeats, said, effort.redone)
     others = meter.others()
     if others is not None and others > BUSY:
         print_line(f"warning: other processes kept {others:.1f} cores busy meanwhile; measure again on an idle machine")
@@ -157,7 +158,21 @@ def _side(net: str, column: Column) -> str:
     return f"{net} {column.name}"
 
 
-def _sides(request: Request, columns: Mapping[str, Sequence[Column]], seconds: float) -> dict[str, Callable[[], float]]:
+def _blocks(
+    request: Request, columns: Mapping[str, Sequence[Column]], sides: Mapping[str, Side]
+) -> list[dict[str, Side]]:
+    """The sides that a column compares: those of a group of rows. A net that several groups have stands in the first."""
+    blocks: dict[tuple[str, str], dict[str, Side]] = {}
+    left = dict(sides)
+    for row, own in columns.items():
+        for column in own:
+            side = _side(net_of(request.subjects[row]), column)
+            if side in left:
+                blocks.setdefault((column.name, request.table.base(row)), {})[side] = left.pop(side)
+    return list(blocks.values())
+
+
+def _sides(request: Request, columns: Mapping[str, Sequence[Column]], seconds: float) -> dict[str, Side]:
     """A sampler of images per second for each net and each column that any of its rows has."""
     from lightning_modules import speed
 
@@ -227,8 +242,8 @@ def _progress(rounds: int) -> Callable[[int, int], None]:
     began = datetime.now(UTC)
 
     def say(done: int, redone: int) -> None:
-        taken = (datetime.now(UTC) - began).total_seconds() / (done + redone)
-        again = f", {redone} done again" if redone else ""
+        taken = (datetime.now(UTC) - began).total_seconds() / done
+        again = f", {redone} blocks done again" if redone else ""
         left = f", {duration(math.ceil(taken * (rounds - done)))} left" if done < rounds else ""
         print_line(f"  round {done} of {rounds}{again}{left}")
 

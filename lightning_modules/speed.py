@@ -14,7 +14,7 @@ from lightning_modules.random_streams import stream
 CLASSES = 1000
 THREADS = 1
 REFERENCE_SIZE = 512  # rows and columns of a matrix that fits a core's own cache
-REFERENCE_S = 0.02
+REFERENCE_S = 0.01
 
 
 def prepare() -> None:
