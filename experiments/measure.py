@@ -1,6 +1,6 @@
 """How fast nets are on this machine: those of a table, whose timed columns it fills, or one of one's own.
 
-python -m experiments.measure table=table11 budget=proxy rounds=12 repeats=2
+python -m experiments.measure table=table11 budget=proxy rounds=10 repeats=2
 python -m experiments.measure arch=mobilenet_v1 arch.width=0.75 layers=true
 
 The second says what the net costs and which of ShuffleNet V2's guidelines it breaks (experiments/design.py).
@@ -60,7 +60,7 @@ class Effort:
         return f"{self.rounds} rounds" if self.repeats == 1 else f"{self.repeats} times {self.rounds} rounds"
 
 
-USUAL, SHORT = Effort(12, 0.05, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
+USUAL, SHORT = Effort(10, 0.05, repeats=2, patience=10.0, redone=MOST_REDONE), Effort(2, 0.02)
 
 
 def main(arguments: list[str]) -> int:
