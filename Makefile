@@ -1,4 +1,4 @@
-# `make` prints every target. BUDGET, SEEDS, FRESH, JOBS and ARGS reach the tables; PIP_ARGS reaches pip.
+# `make` prints every target. BUDGET, SEEDS, FRESH, JOBS, LAUNCHER and ARGS reach the tables; PIP_ARGS reaches pip.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -9,6 +9,7 @@ BUDGET ?=
 SEEDS ?=
 FRESH ?=
 JOBS ?=
+LAUNCHER ?=
 ARGS ?=
 PIP_ARGS ?=
 TABLE ?=
@@ -22,17 +23,17 @@ PY := $(VENV)/bin/python
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 CHOICE = budget=$(BUDGET) seeds=$(SEEDS) jobs=$(JOBS)
-PRINT = @$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) $(ARGS)
+PRINT = @$(PY) -m experiments.table table=$@ $(CHOICE) fresh=$(FRESH) launcher=$(LAUNCHER) $(ARGS)
 
 .PHONY: table1 classic-and-compact table2 squeezenet-vs-compression table3 squeezenet-bypass table4 shufflenet-groups
 .PHONY: table5 shufflenet-vs-mobilenet table6 actual-speed guidelines table7 guideline-1 table8 guideline-2
-.PHONY: table9 guideline-3 table10 guideline-4 table13 compression-methods
+.PHONY: table9 guideline-3 table10 guideline-4 table12 landmarks cascade table13 compression-methods
 .PHONY: table11 shufflenet-v2 table14 peleenet table15 compact-mobilenet fd-mobilenet figure1 squeezenet-design-space
-.PHONY: help setup doctor list plan tables verify publish sync browse bench check test test-full clean-venv
+.PHONY: help setup doctor list plan tables report dashboard figures verify publish sync browse bench check test test-full clean-venv
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z0-9 -]*:.*## / {sub(/:.*/, "", $$1); printf "  %-38s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Tables take BUDGET=smoke|proxy|paper SEEDS=0,1,2 FRESH=1 JOBS=2 ARGS=\"recipe.lr=0.02\"; set-up takes PIP_ARGS=."
+	@echo "Tables take BUDGET=smoke|proxy|paper SEEDS=0,1,2 FRESH=1 JOBS=2 LAUNCHER=slurm ARGS=\"recipe.lr=0.02\"; set-up takes PIP_ARGS=."
 
 setup: $(CORE) ## Create .venv, install the locked packages, fetch the default data
 	@$(PY) -m experiments.fetch
@@ -75,6 +76,9 @@ table10 guideline-4: $(CORE) ## ShuffleNet V2's guideline 4: element-wise operat
 table11 shufflenet-v2: $(CORE) ## ShuffleNet V2 against V1, MobileNet V1 and V2: error and speed (paper's Table 8)
 	$(PRINT)
 
+table12 landmarks cascade: $(CORE) ## Cascaded MobileNet-V2 face landmarks: level_1 against level_2, and controls
+	$(PRINT)
+
 table13 compression-methods: $(CORE) ## Compression methods head to head on SqueezeNet 1.1 and MobileNet: error, file, speed
 	$(PRINT)
 
@@ -95,6 +99,15 @@ plan: $(CORE) ## What TABLE=table3 would run, why, and how long it will take; ru
 
 tables: $(CORE) ## Render all tables again from the records of this machine
 	@$(PY) -m experiments.render budget=$(BUDGET)
+
+report: $(CORE) ## Tables, claims and runs as pages to look at: results/local/report
+	@$(PY) -m experiments.report
+
+dashboard: $(CORE) ## The same, shown in a browser; prints its address
+	@$(PY) -m experiments.report open=true
+
+figures: $(CORE) ## Every figure for a paper, as PNG, SVG and CSV: results/local/figures
+	@$(PY) -m experiments.figures
 
 verify: $(CORE) ## Check that the published tables are what the published records say
 	@$(PY) -m experiments.verify

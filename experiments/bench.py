@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from experiments.benchmarks import commands, side_by_side
+from experiments.benchmarks import commands, side_by_side, sweeps
 from experiments.benchmarks.rounds import interleaved, ratio, repeated, spread
 from experiments.suite import cli, provenance
 from experiments.suite.devices import hide_gpus
@@ -33,12 +33,14 @@ AT_LEAST = {
     "side by side/one after another": 1.35,
     "ours/stock, contiguous, MobileNetV2": 1.8,
     "ours/dahuffman, AlexNet": 30,
+    "8 smoke runs, side by side/one after another": 1.6,
 }
 AT_MOST = {
     "start to first step": 10.0,
     "make table3, nothing to do": 5.0,
     "make tables": 2.0,
     "plan of 201 finished runs": 3.0,
+    "sweep of 200 finished runs": 15.0,
     "encode (s), AlexNet": 20.0,
     "decode (s), AlexNet": 5.0,
     "memory, AlexNet": 4.0,
@@ -63,7 +65,8 @@ def main(arguments: list[str]) -> int:
         | _side_by_side(own["rounds"])
         | _loops(own["rounds"], own["steps"])
         | _tiny_maps(own["rounds"])
-        | _coding(own["rounds"]),
+        | _coding(own["rounds"])
+        | _sweeps(min(own["rounds"], 3)),
     }
     path = local() / "bench" / f"{found['at'].replace(':', '')}.json"
     write_json(path, found)
@@ -123,6 +126,16 @@ def _commands(rounds: int) -> dict[str, Any]:
     print_line("commands, seconds")
     with commands.sides() as sides:
         return {name: spread(values) for name, values in interleaved(sides, rounds, print_line).items()}
+
+
+def _sweeps(rounds: int) -> dict[str, Any]:
+    print_line("sweeps, seconds")
+    with sweeps.sides() as sides:
+        found = interleaved(sides, rounds, print_line)
+    together, alone, finished = found
+    of_eight = {f"8 smoke runs, {side} (s)": spread(found[side]) for side in (together, alone)}
+    speed = {"8 smoke runs, side by side/one after another": ratio(found[alone], found[together])}
+    return {**of_eight, **speed, finished: spread(found[finished])}
 
 
 def _show(measured: dict[str, Any]) -> None:

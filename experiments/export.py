@@ -5,7 +5,7 @@ python -m experiments.export format=safetensors source=model.cnz
 
     cnz           the compressed file of the run; of a plain run its weights as they are
     safetensors   weights in float32, as the net has them; with ``source`` those that a .cnz file decodes to
-    onnx          the net in float32, checked against PyTorch's outputs
+    onnx          the net in float32, checked against PyTorch's outputs; of level_2 the whole cascade, crops and all
     onnx-int8     the same in integers: min-max ranges of some training batches
 
 Written to results/local/exports, or to ``path``. ``root``: where the data lie, if the run was told.
@@ -45,6 +45,11 @@ class Source:
     def config(self) -> dict[str, Any]:
         return self.record.config
 
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether it is a landmark cascade's."""
+        return self.config["task"] == "landmarks"
+
     @cached_property
     def built(self) -> Any:
         """The run's experiment, for its data: the classes' names and the images."""
@@ -54,16 +59,22 @@ class Source:
 
     @property
     def classes(self) -> int:
+        if self.has_landmarks:
+            return 2 * self.config["data"]["points"]
         return self.config["data"]["num_classes"] or self.built.data.num_classes
 
     @cached_property
     def net(self) -> Any:
         """With the weights that the run ended with. Raises UserError where they are gone."""
-        from experiments.origin import trained  # imports torch, which takes seconds
+        from experiments.ancestors import trained  # imports torch, which takes seconds
         from lightning_modules.compression import pipeline, stored
         from lightning_modules.nets.build import build_net
 
         path = self.run.folder / pipeline.FILE
+        if self.has_landmarks:
+            from experiments.landmark_export import net_of
+
+            return net_of(self.record)
         if self.config["compression"]["steps"]:
             with naming(path):
                 return stored.load(path)[0]
@@ -130,6 +141,10 @@ def _cnz(source: Source) -> bytes:
     from lightning_modules.compression import pipeline, stored
 
     compression = source.config["compression"]
+    if compression["steps"] and source.has_landmarks:
+        raise UserError(
+            f"run={source.run.run_id}: its levels are files already, {shown(source.run.folder)}/level_*.cnz"
+        )
     if compression["steps"]:
         path = source.run.folder / pipeline.FILE
         with naming(path):
@@ -153,6 +168,10 @@ def _weights(net: Any, name: str) -> bytes:
 
 
 def _onnx(source: Source) -> bytes:
+    if source.has_landmarks:
+        from experiments.landmark_export import onnx_of
+
+        return onnx_of(source.record)
     from lightning_modules.onnx_files import exported
 
     data, size = source.built.data, source.config["data"]["size"]
@@ -161,6 +180,10 @@ def _onnx(source: Source) -> bytes:
 
 
 def _onnx_int8(source: Source) -> bytes:
+    if source.has_landmarks:
+        raise UserError(
+            "format=onnx-int8: of a landmark cascade there is compression=int8, which is tested; use format=onnx"
+        )
     from lightning_modules.compression.steps import Plan
     from lightning_modules.onnx_files import quantised
 

@@ -182,7 +182,13 @@ def _sides(request: Request, columns: Mapping[str, Sequence[Column]], seconds: f
     for number, (name, subject) in enumerate(nets.items(), 1):
         asked = {column.name for row, own in columns.items() if net_of(request.subjects[row]) == name for column in own}
         arch = of_paper(subject.arch)
-        net = speed.build(arch, _restructured_by(subject.compression))
+        net: Any
+        if subject.landmarks is not None:
+            from lightning_modules import landmark_speed
+
+            net, arch = landmark_speed.build(arch, subject.landmarks), {**arch, "paper_input": landmark_speed.PICTURE}
+        else:
+            net = speed.build(arch, _restructured_by(subject.compression))
         runs: dict[tuple[str, int], Callable[..., Any]] = {}
         for column in request.table.timed:
             if column.name not in asked or (column.needs_gpu and not speed.has_gpu()):
@@ -195,7 +201,12 @@ def _sides(request: Request, columns: Mapping[str, Sequence[Column]], seconds: f
             elif column.backend == "gpu":
                 images = images.cuda()
             if (column.backend, threads) not in runs:
-                runs[column.backend, threads] = _run(net, column.backend, threads, subject.compression, images)
+                if subject.landmarks is not None:
+                    from lightning_modules import landmark_speed
+
+                    runs[column.backend, threads] = landmark_speed.in_onnx(net, threads)
+                else:
+                    runs[column.backend, threads] = _run(net, column.backend, threads, subject.compression, images)
             # Threads beside the first are made here, before this process is pinned to a core: they have all of them.
             found[_side(name, column)] = speed.timer(runs[column.backend, threads], images, seconds, threads)
         print_line(f"  ready to be timed: {number} of {len(nets)}")
@@ -259,6 +270,7 @@ def _code(subject: Subject, columns: Sequence[Column]) -> dict[str, str]:
     from lightning_modules import nets
 
     modules = ["lightning_modules.speed", f"lightning_modules.nets.{nets.classes()[subject.arch['net']]}"]
+    modules += ["lightning_modules.landmark_speed"] * (subject.landmarks is not None)
     modules += ["lightning_modules.compression.structure"] * bool(structural(subject.compression))
     modules += ["lightning_modules.onnx_files"] * any(column.backend in ("onnx", "int8") for column in columns)
     return imports.code_of(modules)

@@ -1,4 +1,4 @@
-"""Adds this machine's finished contract runs to what is published, and renders the published tables again.
+"""Adds this machine's finished contract runs to what is published, and renders its table and the report again.
 
 python -m experiments.publish table=table3 replace=false
 
@@ -10,6 +10,7 @@ scale. Timings are published whole, and replaced with ``replace=true`` only.
 from collections.abc import Callable
 from typing import TypeVar
 
+from experiments.report import build
 from experiments.suite import cli, coded_sizes, costs
 from experiments.suite.coded_sizes import Coded
 from experiments.suite.costs import Cost
@@ -34,12 +35,13 @@ def main(arguments: list[str]) -> int:
     counted = [_publish_exact(cost, costs.read) for cost in _costs(request)]
     coded = [_publish_exact(coded, coded_sizes.read) for coded in request.here().coded.values()]
     timed = _publish_timing(request, own["replace"])
-    problems = write_published(request.table.name)
-    for line in problems:
-        print_line(f"warning: {line}")
+    weights = _publish_weights(request, own["replace"])
+    write_published(request.table.name)
     added = f"{sum(runs)} runs added" + (f", {sum(counted)} costs" if any(counted) else "")
     added += (f", {sum(coded)} files at the paper's scale" if any(coded) else "") + ", the speed" * timed
+    added += f", {weights} files of weights" if weights else ""
     print_line(f"{added}; {shown(published() / 'tables')}/{request.table.name}.{{md,csv,json}} written")
+    build(public=True)
     return 0
 
 
@@ -64,6 +66,18 @@ def _publish(run: Run, row: RowPlan, replace: bool) -> bool:
         print_line(f"warning: {row.label}, seed {run.seed} was made with changes that are not committed")
     write_json(run.published_path, _without_machine_paths(mine).to_json())
     return True
+
+
+def _publish_weights(request: Request, replace: bool) -> int:
+    """How many files of weights were written: where the table has some, and none are there or one asked for it."""
+    row = next((row for row in request.rows if row.row == request.table.weights), None)
+    if row is None:
+        return 0
+    from experiments import cascade_weights  # imports torch, which takes seconds
+
+    if all(path.is_file() for path in cascade_weights.paths()) and not replace:
+        return 0
+    return len(cascade_weights.publish(row.contract_id, list(request.table.seeds)))
 
 
 def _costs(request: Request) -> list[Cost]:

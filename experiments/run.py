@@ -6,7 +6,6 @@ python -m experiments.run arch=squeezenet arch.bypass=simple data=fashion_mnist 
 import math
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,14 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import cli, fingerprint, online, provenance
+from experiments.suite import cli, fingerprint, online, provenance, sweep
 from experiments.suite.coded_sizes import said
-from experiments.suite.compose import compose, resolve, with_content
+from experiments.suite.compose import compose
 from experiments.suite.devices import hide_gpus
 from experiments.suite.identity import run_id
 from experiments.suite.net_names import of_paper
 from experiments.suite.overrides import check_command
-from experiments.suite.paths import DATA_CACHE, ROOT, local, results, shown
+from experiments.suite.paths import DATA_CACHE, shown
 from experiments.suite.plan import FINISHED
 from experiments.suite.progress import TABLE_PROCESS, Reporter, WorkerReporter, print_line
 from experiments.suite.record import Record, pack_bits
@@ -32,8 +31,14 @@ from experiments.suite.store import Busy, Run
 from experiments.suite.timings import structural
 from lightning_modules.errors import CorruptFileError, UserError
 
+LANDMARKS = "landmarks"  # the task whose parts of a run are in experiments/landmark_run.py
+LAUNCHER = ("hydra/launcher", "hydra.launcher")  # what only a sweep has
 # What a plain run has no part in, though checking its fields, or a compressed run that begins with it, loads it.
-COMPRESSION = ("lightning_modules/compression/", "lightning_modules/onnx_files.py")
+COMPRESSION = (
+    "lightning_modules/compression/",
+    "lightning_modules/onnx_files.py",
+    "lightning_modules/landmark_compression.py",
+)
 
 
 def run(config: dict[str, Any]) -> Record:
@@ -60,6 +65,10 @@ def run(config: dict[str, Any]) -> Record:
 
 def build(config: dict[str, Any]) -> Any:
     """The experiment, built and checked, with nothing written. Raises UserError."""
+    if config["task"] == LANDMARKS:
+        from experiments import landmark_run
+
+        return landmark_run.build(config)
     from lightning_modules import experiment  # imports torch, which takes seconds
 
     built = experiment.build(config, DATA_CACHE)
@@ -72,6 +81,10 @@ def build(config: dict[str, Any]) -> Any:
 
 def _origin(config: dict[str, Any], built: Any) -> Any:
     """What a compressed run begins with, trained before that run is claimed, timed or logged; None of a plain run."""
+    if config["task"] == LANDMARKS:
+        from experiments import landmark_run
+
+        return landmark_run.origin_of(config, built, run)
     if not config["compression"]["steps"]:
         return None
     from experiments.origin import origin_of
@@ -158,6 +171,9 @@ def _without_places(config: dict[str, Any]) -> dict[str, Any]:
 def _train(config: dict[str, Any], name: Run, built: Any, origin: Any, made_of: dict[str, Any], number: int) -> Record:
     from experiments.tracking import log_result, tracked, wandb_path
 
+    if config["task"] == LANDMARKS:
+        from experiments.landmark_run import log_result
+
     began = time.monotonic()
     label = config["label"] or name.run_id
     with tracked(config, name.run_id, number, label) as logger, _reporter(name, label) as report:
@@ -197,6 +213,10 @@ class Done:
 
 
 def _done(config: dict[str, Any], name: Run, built: Any, origin: Any, logger: Any, report: Any) -> Done:
+    if config["task"] == LANDMARKS:
+        from experiments import landmark_run
+
+        return Done(**landmark_run.done(config, name, built, origin, logger, report))
     from lightning_modules import experiment
 
     if origin is not None:
@@ -276,8 +296,12 @@ def _reporter(name: Run, label: str) -> Any:
 
 
 def main(arguments: list[str]) -> int:
+    if sweep.is_sweep(arguments):
+        return sweep.main(arguments)
     if any(argument.startswith("-") for argument in arguments):
         return _through_hydra(arguments)
+    if launchers := [argument for argument in arguments if argument.lstrip("+").startswith(LAUNCHER)]:
+        raise UserError(f"{launchers[0]}: is for sweeps; add -m, or leave it out")
     config = compose(arguments)
     if config["trainer"]["accelerator"] == "cpu":
         hide_gpus()
@@ -289,46 +313,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _through_hydra(arguments: list[str]) -> int:
-    """Hydra's own ways: -m sweeps, --cfg and --help show. A job that fails does not stop the others."""
+    """Hydra's own ways to show: --cfg and --help."""
     check_command(arguments)
-    done, failed = [], []
-
-    def job(composed: Any) -> None:
-        from hydra.core.hydra_config import HydraConfig
-
-        overrides = list(HydraConfig.get().overrides.task)
-        try:
-            config = with_content(resolve(composed, HydraConfig.get().runtime.choices))
-            # Each of several processes repeats the command it was started with: that must be the run's, not the sweep's.
-            done.append(run(config) if config["trainer"]["devices"] == 1 else _in_a_process(overrides))
-        except (UserError, Busy) as error:
-            failed.append(f"{' '.join(overrides)}: {error}")
-
-    sweep = any(argument in ("-m", "--multirun") for argument in arguments)
-    try:
-        cli.hydra_main("run", job, arguments)
-    finally:
-        _forget_sweep()
-    if sweep and not done and not failed:
-        raise UserError("the sweep has no job; the rows of a table are '+experiment/table3=glob(*)'")
-    for line in failed:
-        print(f"failed: {line}", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _forget_sweep() -> None:
-    """Removes what Hydra writes about a sweep: its runs' records say all, and a sweep without a run leaves nothing."""
-    with suppress(OSError):  # the first folder that holds something else stays, and those around it
-        (local() / "sweep" / "multirun.yaml").unlink(missing_ok=True)
-        for folder in (local() / "sweep", local(), results()):
-            folder.rmdir()
-
-
-def _in_a_process(overrides: list[str]) -> None:
-    """Raises UserError when the run came to nothing; it has said why."""
-    code = subprocess.run([sys.executable, "-m", "experiments.run", *overrides], cwd=ROOT).returncode
-    if code:
-        raise UserError(f"exit status {code}")
+    cli.hydra_main("run", lambda composed: None, arguments)
+    return 0
 
 
 if __name__ == "__main__":

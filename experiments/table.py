@@ -1,6 +1,8 @@
 """One table: say what it takes, train, count and time what is missing, print it with this machine's numbers.
 
-python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jobs=0 recipe.lr=0.02
+python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jobs=0 launcher=local recipe.lr=0.02
+
+With runs={field:value} or by=[field] in the place of table=: any records, as means over seeds (aggregate_view.py).
 """
 
 import subprocess
@@ -13,10 +15,9 @@ from typing import Any
 from rich.console import Console
 
 from experiments.counting import code_missing, count_missing
-from experiments.suite import cli, online, rendering
+from experiments.suite import aggregate_view, cli, online, rendering
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET
-from experiments.suite.devices import Place
 from experiments.suite.evidence import unreadable
 from experiments.suite.launch import Failures, Pool
 from experiments.suite.paths import ROOT, shown
@@ -24,17 +25,21 @@ from experiments.suite.plan import PlannedRun, longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request, published_request, render, write_local
 from experiments.suite.store import Busy
+from experiments.suite.sweep_launchers import chosen, without
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
-OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jobs": 0}
+OWN = {"table": None, "budget": DEFAULT_BUDGET, "seeds": [], "fresh": False, "jobs": 0, "launcher": None}
 
 
 def main(arguments: list[str]) -> int:
+    if aggregate_view.is_meant(arguments):
+        return aggregate_view.main(arguments)
     own, extra = parse(arguments, OWN, passes_on=True)
+    launcher, extra = chosen(extra, own["launcher"])
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
-    places = request.places(own["jobs"])
     missing = [run for run in request.planned() if run.to_do or own["fresh"]]
+    places = request.places(own["jobs"], launcher, len(missing))
     print_line(outlook(request, missing, len(places)))
     for line in unreadable(request.subjects, request.timing_path()):
         print_line(f"warning: {line}; it is made again")
@@ -42,8 +47,10 @@ def main(arguments: list[str]) -> int:
     logger = online.reachable(compose(request.rows[0].overrides)["logger"]) if missing else {}
     if missing:
         _show_published(request)
-        _rehearse(arguments)
-        failures = _run(_logged(missing, logger), places, request.table.name, own["fresh"])
+        _render_faces(request)
+        _rehearse(without(arguments))
+        pool = Pool(longest_first(_logged(missing, logger)), places, [request.table.name], request.starter(launcher))
+        failures = _run(pool, missing if own["fresh"] else ())
     count_missing(request)
     code_missing(request)
     if request.table.timed and (own["fresh"] or request.untimed()):
@@ -62,14 +69,13 @@ def main(arguments: list[str]) -> int:
     return 1 if failures else 0
 
 
-def _run(missing: Sequence[PlannedRun], places: Sequence[Place], table: str, fresh: bool) -> Failures:
-    """Does the runs. With ``fresh`` they start over, and get their old record back where they come to nothing."""
+def _run(pool: Pool, fresh: Sequence[PlannedRun]) -> Failures:
+    """Does the runs. Those of ``fresh`` start over, and get their old record back where they come to nothing."""
     try:
-        if fresh:
-            _start_over(missing)
-        return Pool(longest_first(missing), places, tags=[table]).run()
+        _start_over(fresh)
+        return pool.run()
     finally:
-        for planned in missing if fresh else ():
+        for planned in fresh:
             planned.run.restore()
 
 
@@ -84,6 +90,16 @@ def _logged(missing: Sequence[PlannedRun], logger: Mapping[str, Any]) -> list[Pl
     """The runs, told to log as this table can."""
     mode = (f"logger.mode={logger['mode']}",)
     return [replace(run, overrides=(*run.overrides, *mode)) for run in missing]
+
+
+def _render_faces(request: Request) -> None:
+    """Of a table of landmarks: with its progress to be seen, which a rehearsal would keep to itself."""
+    row = next((row for row in request.rows if "points" in compose(row.overrides)["data"]), None)
+    if (
+        row is not None
+        and subprocess.run([sys.executable, "-m", "experiments.fetch", *row.overrides], cwd=ROOT).returncode
+    ):
+        raise UserError("the faces could not be had")
 
 
 def _rehearse(arguments: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from wandb.errors import UsageError
 from experiments.suite.paths import local, shown
 from experiments.suite.progress import print_line
 from experiments.suite.record import Record
+from experiments.suite.store import Run
 from experiments.suite.timings import Timing
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.data.image_data import ImageData
@@ -27,6 +28,15 @@ logging.raiseExceptions = False  # a full disk is told in a line, not in a trace
 QUIET = wandb.Settings(
     console="off", silent=True, init_timeout=15, finish_timeout=60, x_disable_machine_info=True, disable_git=True
 )
+# The default workspace draws each curve over its own measure of time. Of a compressed run epochs begin anew in each step,
+# so that its curves are over W&B's own count of what was logged.
+AXES = {
+    "epoch": {"hidden": True},
+    "trainer/global_step": {"hidden": True},
+    "train/step_loss": {"step_metric": "trainer/global_step", "summary": "none"},  # noise in a table of runs
+}
+EPOCHS = {name: {"step_metric": "epoch"} for name in ("train/*", "val/*")}
+ARTIFACT = 128  # letters of a name that W&B takes
 PICTURES = 16  # misclassified test images shown for each run
 MATRIX_CLASSES = 100  # W&B's confusion matrix is a table of all pairs of classes
 
@@ -52,10 +62,13 @@ def tracked(config: Mapping[str, Any], run_id: str, number: int, label: str) -> 
     )
     failed = True
     try:
+        with as_a_mirror():
+            for name, axis in (AXES if config["compression"]["steps"] else AXES | EPOCHS).items():
+                run.define_metric(name, **axis)
         yield Mirror(experiment=run)
         failed = False
     finally:
-        with _as_a_mirror():
+        with as_a_mirror():
             wandb.finish(exit_code=int(failed))
 
 
@@ -83,13 +96,13 @@ class Mirror(WandbLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if self._taken:
             self._taken = False
-            with _as_a_mirror():
+            with as_a_mirror():
                 super().log_metrics(metrics, step)
                 self._taken = True
 
 
 @contextmanager
-def _as_a_mirror() -> Iterator[None]:
+def as_a_mirror() -> Iterator[None]:
     """Whatever W&B raises inside costs a line, not the result: the record is what counts."""
     try:
         yield
@@ -109,10 +122,12 @@ def wandb_path(logger: WandbLogger | None) -> str | None:
 
 
 def log_result(logger: WandbLogger | None, record: Record, module: ImageClassifier, data: ImageData) -> None:
-    """Final metrics, cost, confusion matrix and a few misclassified images."""
+    """Final metrics, cost, confusion matrix and a few misclassified images; online the run's files, too."""
     if logger is not None:
-        with _as_a_mirror():
+        with as_a_mirror():
             _log_result(logger.experiment, record, module, data)
+        shape = (data.in_channels, record.config["data"]["size"], record.config["data"]["size"])
+        log_files(logger, record, lambda: _onnx(record, module.net, shape, data.classes))
 
 
 def _log_result(run: Any, record: Record, module: ImageClassifier, data: ImageData) -> None:
@@ -136,9 +151,33 @@ def _log_result(run: Any, record: Record, module: ImageClassifier, data: ImageDa
         run.log({"test/confusion_matrix": matrix})
 
 
+def log_files(logger: WandbLogger | None, record: Record, onnx: Callable[[], bytes]) -> None:
+    """A run's record, its last checkpoint, its compressed file and its net as ONNX, as an artifact; nothing offline.
+
+    ``onnx`` makes the last one, on use. What cannot be made or is not there is left out.
+    """
+    if logger is None or logger.experiment.offline or record.status != "done":
+        return
+    with as_a_mirror():
+        run = Run(record.run_id, record.seed)
+        about = {"label": record.provenance.get("label"), "code": record.provenance.get("commit"), **record.metrics}
+        artifact = wandb.Artifact(f"{run.run_id}-{run.seed}"[-ARTIFACT:], type="run", metadata=about)
+        for path in (run.record_path, *sorted(run.folder.glob("epoch-*.ckpt"))[-1:], *run.folder.glob("model.cnz")):
+            artifact.add_file(str(path))
+        with as_a_mirror(), artifact.new_file("model.onnx", mode="wb") as file:
+            file.write(onnx())
+        logger.experiment.log_artifact(artifact)
+
+
+def _onnx(record: Record, net: Any, shape: tuple[int, int, int], classes: Sequence[str]) -> bytes:
+    from lightning_modules.onnx_files import exported  # imports onnx, which takes seconds
+
+    return exported(net, shape, classes, {"run": record.run_id, "seed": str(record.seed)})
+
+
 def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:
     """One summary run for a table: its numbers as a wandb.Table, its verdicts in the summary."""
-    with _as_a_mirror():
+    with as_a_mirror():
         name = data["table"]
         tags = [name, data["budget"]]
         run = _started(logger, group=name, job_type="table", name=f"{name}/{data['budget']}", tags=tags)
@@ -151,7 +190,7 @@ def log_table(data: Mapping[str, Any], logger: Mapping[str, Any]) -> None:
 
 def log_timing(table: str, budget: str, timing: Timing, logger: Mapping[str, Any]) -> None:
     """One run for a measurement of speeds: each net's in the columns' units, over its rounds, as a wandb.Table."""
-    with _as_a_mirror():
+    with as_a_mirror():
         about = {"group": table, "job_type": "measure", "name": f"{table}/{budget}/speed", "tags": [table, budget]}
         run = _started(logger, **about, config=dict(timing.provenance))
         try:

@@ -1,4 +1,4 @@
-"""Whether the published tables are what the published records say: `make verify`. Exit 1 where they are not.
+"""Whether the published tables and the report are what the published records say: `make verify`. Exit 1 where they are not.
 
 python -m experiments.verify
 """
@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.pages import readme, site
+from experiments.pages.gather import gather
 from experiments.suite import cli, contract
 from experiments.suite.paths import published, shown
 from experiments.suite.plan import staleness
 from experiments.suite.progress import print_line
-from experiments.suite.regenerate import published_request, render, write
+from experiments.suite.regenerate import budget_of, published_request, render, write
 from experiments.suite.verb import parse
 
 SUFFIXES = ("md", "csv", "json")
@@ -20,13 +22,13 @@ SUFFIXES = ("md", "csv", "json")
 def main(arguments: list[str]) -> int:
     parse(arguments, {})
     names = [name for name in contract.names() if any((published() / "tables").glob(f"{name}.*"))]
-    wrong = [line for name in names for line in _differences(name)]
+    wrong = [line for name in names for line in _differences(name)] + (_of_report() if names else [])
     for line in wrong:
         print_line(f"wrong: {line}")
     for line in _stale(names):
         print_line(f"warning: {line}")
     if not wrong:
-        print_line(f"{len(names)} published tables are what their records say")
+        print_line(f"{len(names)} published tables are what their records say, and so is the report")
     return 1 if wrong else 0
 
 
@@ -43,6 +45,22 @@ def _differences(name: str) -> list[str]:
                     f"{shown(committed)} is not what its records say; make publish TABLE={name} writes it anew"
                 )
     return problems
+
+
+def _of_report() -> list[str]:
+    where = site.folder(public=True)
+    if not where.is_dir():
+        return [f"{shown(where)} is missing; make publish of any table writes it"]
+    report = gather(True, budget_of)
+    wrong = site.differences(site.files(report), where)
+    some = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+    again = "python -m experiments.report published=true writes it anew"
+    found = [f"{shown(where)}: {some}: not what its records say; {again}"] if wrong else []
+    return (
+        [*found, f"README.md: the state of the tables is not what their records say; {again}"]
+        if readme.differs(report)
+        else found
+    )
 
 
 def _stale(names: Sequence[str]) -> list[str]:

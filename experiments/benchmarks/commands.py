@@ -57,7 +57,7 @@ def _finished(results: Path, rows: Sequence[RowPlan], seeds: Sequence[int]) -> N
             write_json(results / "local" / "runs" / row.run_id / str(seed) / "record.json", record)
 
 
-def _environment(results: str | Path) -> dict[str, str]:
+def environment(results: str | Path) -> dict[str, str]:
     """Without what `make bench` was told, which its commands would take for theirs."""
     told = ("MAKE", "MFLAGS", "ARGS", "BUDGET", "SEEDS", "FRESH", "JOBS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(told)}
@@ -66,7 +66,7 @@ def _environment(results: str | Path) -> dict[str, str]:
 
 def _seconds(command: Sequence[str], results: Path) -> float:
     began = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, env=_environment(results), check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, env=environment(results), check=True, capture_output=True)
     return time.perf_counter() - began
 
 
@@ -75,7 +75,7 @@ def _seconds_to_first_line(command: Sequence[str], folder: str) -> float:
     with tempfile.TemporaryDirectory(dir=folder) as results:
         began = time.perf_counter()
         with subprocess.Popen(
-            command, cwd=ROOT, env=_environment(results), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command, cwd=ROOT, env=environment(results), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             assert process.stdout
             line = process.stdout.readline()

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from experiments.suite import claim_estimate, claims, correlation, file_parts, rounds, scale, statistics, timed_claims
+from experiments.suite import (
+    ced,
+    claim_estimate,
+    claims,
+    correlation,
+    face_groups,
+    file_parts,
+    rounds,
+    scale,
+    statistics,
+    timed_claims,
+)
 from experiments.suite.columns import Column, printed_text
 from experiments.suite.contract import Table
 from experiments.suite.evidence import Evidence, with_derived
@@ -76,6 +87,12 @@ def assemble(
             "notes": list(table.notes),
             **({"figure": table.figure.to_json()} if table.figure else {}),
             **({"correlation": correlation.of_table(table, sides)} if table.correlate else {}),
+            **({"ced": ced.of_table(*table.ced, rows, sides)} if table.ced else {}),
+            **(
+                {"groups": face_groups.of_table(table.groups, table.column(table.groups.metric), rows, sides)}
+                if table.groups
+                else {}
+            ),
         }
     )
 

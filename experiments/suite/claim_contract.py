@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 from experiments.suite import yamls
 from experiments.suite.columns import Column
 
-Kind = Literal["exact", "absolute", "ordering", "delta", "ratio", "equivalent", "noninferior", "trend", "gap"]
+Kind = Literal["exact", "absolute", "ordering", "delta", "ratio", "equivalent", "noninferior", "trend", "gap", "below"]
 Direction = Literal["increasing", "decreasing"]
 PaperValues = Mapping[str, float | int | None]
 
@@ -24,6 +24,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "noninferior": ("row", "than"),
     "trend": (),
     "gap": (),
+    "below": ("row",),
 }
 LEADS, SIDES = ("wider", "than"), ("better", "worse")
 ZERO_MARGIN = ("ordering", "delta", "trend", "gap")  # the others ask whether something lies within the margin
@@ -36,7 +37,7 @@ class Claim:
     Those of a gap are better and worse of `wider`, then of `than`; one row may stand in both leads.
 
     ``margin`` is in the unit of the metric; of a ratio it is a share of the paper's ratio; of a trend it is the change
-    from one row to the next. An exact claim has none: it is 0.
+    from one row to the next, and of a claim below it is the bound. An exact claim has none: it is 0.
     """
 
     id: str

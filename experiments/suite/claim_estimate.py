@@ -41,6 +41,8 @@ def _weights(table: Table, claim: Claim, column: Column) -> list[float]:
             return [1.0, -1.0]
         case "absolute":
             return [float(column.sign)]
+        case "below":
+            return [1.0]
         case "delta":
             first, second = _numbers(table, claim)
             return [1.0, -1.0] if first > second else [-1.0, 1.0]
@@ -61,6 +63,8 @@ def region(table: Table, claim: Claim) -> tuple[float, float]:
             return -claim.margin, claim.margin
         case "noninferior":
             return -claim.margin, math.inf
+        case "below":
+            return -math.inf, claim.margin
         case "ratio":
             first, second = _numbers(table, claim)
             ratio = first / second
@@ -89,7 +93,7 @@ def printed(table: Table, claim: Claim) -> float | None:
     numbers = [float(number) for number in found if number is not None]
     if len(numbers) < len(found):
         return None
-    if claim.kind in ("exact", "absolute"):
+    if claim.kind in ("exact", "absolute", "below"):
         return numbers[0]
     if claim.kind == "ratio":
         return numbers[0] / numbers[1]

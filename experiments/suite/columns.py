@@ -31,6 +31,8 @@ SPLITS = {"test": "", "val": "validation", "train": "training", "before": "befor
 Backend = Literal["eager", "compile", "onnx", "int8", "gpu"]
 Scale = Literal["paper", "run", "coded", "relative"]
 REL, YIELD = "_rel", "_yield"  # ends of derived columns' names
+FAILURE = 10.0  # percent: an NME above it is a failure
+SMALL = 1 / 3  # the share of the faces that are called small
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Column:
     plain: Callable[[Mapping[str, Any]], float] | None = None  # of record.cost["run"], where a plain run has no metric
     source: str | None = None  # the per-example values a statistic is taken of, where that is another metric
     statistic: Statistic | None = None  # (S, N) per-example values -> (S,); None: their mean
+    of: str = ""  # the metric, without its split, that the statistic is taken of
+    weigh: Callable[[Record], np.ndarray | None] | None = None  # per-example values that only their record tells, (N,)
 
     @property
     def sign(self) -> int:
@@ -84,6 +88,8 @@ class Column:
         found = record.metrics.get(self.name)
         if found is None and (opposite := _opposite(self.name)) in record.metrics:
             found = 100.0 - record.metrics[opposite]
+        if found is None and self.weigh is not None:
+            found = None if (values := self.weigh(record)) is None else float(values.mean())
         if found is None and self.plain is not None and not _steps(record):
             found = self.plain(record.cost["run"]) if "run" in record.cost else None
         return float(found) if found is not None and math.isfinite(found) else None
@@ -101,6 +107,8 @@ class Column:
 
     def per_example(self, record: Record) -> np.ndarray | None:
         """(N,) values whose mean, or statistic, over the test images is the metric."""
+        if self.weigh is not None:
+            return self.weigh(record)
         found = record.per_example(self.source or self.name)
         opposite = record.per_example(_opposite(self.name))
         return 100.0 - opposite if found is None and opposite is not None else found
@@ -157,6 +165,26 @@ def _median(values: np.ndarray) -> np.ndarray:
     return np.median(values, axis=1)
 
 
+def _failures(values: np.ndarray) -> np.ndarray:
+    """Percent of the NMEs (S, N) above 10 %."""
+    return 100 * (values > FAILURE).mean(axis=1)
+
+
+def _area(values: np.ndarray) -> np.ndarray:
+    """Of NMEs (S, N): the area under the cumulative error distribution up to 10 %, in percent of the whole."""
+    return 100 * np.clip(1 - values / FAILURE, 0, None).mean(axis=1)
+
+
+def _small_less_others(record: Record) -> np.ndarray | None:
+    """(N,) values whose mean is the NME of the third of the test faces that are smallest, less that of the others."""
+    errors, sizes = record.per_example("test/nme"), record.per_example("face/scale")
+    if errors is None or sizes is None:
+        return None
+    small = sizes <= np.quantile(sizes, SMALL)
+    share = small.mean()
+    return errors * (small / share - ~small / (1 - share)) if 0 < share < 1 else None
+
+
 COMPUTED: dict[str, Column] = {
     column.name: column
     for column in (
@@ -186,6 +214,14 @@ COMPUTED: dict[str, Column] = {
             scale="run", compute=lambda c: c["macs"] / 1e6,
         ),
         Column(
+            "run_params", "Parameters as trained", "Parameters as trained", "computed", "lower", decimals=0, scale="run",
+            compute=lambda c: c["params"],
+        ),
+        Column(
+            "level_mb", "Size of a level in 32 bits", "A level in 32 bits, MB", "computed", "lower", "MB", 3,
+            scale="run", compute=lambda c: 4 * c["params"] / c["levels"] / 1e6,
+        ),
+        Column(
             "coded_mb", "File size at the paper's scale (drawn weights)", "File at the paper's scale (drawn weights), MB",
             "computed", "lower", "MB",
             keys=("model_mb", "size_mb"), scale="coded", compute=lambda c: c["bytes"] / 2**20,
@@ -197,6 +233,8 @@ COMPUTED: dict[str, Column] = {
     )
 }  # fmt: skip
 
+# The cascade of landmark nets on pictures of this size, crops and all.
+FACE_MS = "face_ms"
 LATENCIES: tuple[tuple[str, str, Backend, bool], ...] = (
     ("eager_ms", "in PyTorch", "eager", False),
     ("compile_ms", "compiled by PyTorch", "compile", False),
@@ -228,6 +266,10 @@ TIMED: dict[str, Column] = {
             )
             for name, where, backend, all_threads in LATENCIES
         ),
+        Column(
+            FACE_MS, "Time of a face", "ms a face (ONNX Runtime, a thread)", "timed", "lower", "ms", batch=1, backend="onnx",
+            of_speed=lambda faces_s: 1000 / faces_s,
+        ),
     )
 }  # fmt: skip
 
@@ -239,11 +281,22 @@ MEASURED: dict[str, Column] = {
     "top5_err": Column("", "Top-5 error", "Top-5 error, %", "trained", "lower", "points"),
     "loss": Column("", "Loss", "Loss", "trained", "lower", "", 3),
     "nme": Column("", "NME", "NME, %", "trained", "lower", "points"),
-    "nme_median": Column("", "Median NME", "Median NME, %", "trained", "lower", "points", statistic=_median),
+    "nme_median": Column("", "Median NME", "Median NME, %", "trained", "lower", "points", statistic=_median, of="nme"),
+    "nme_diagonal": Column("", "NME by the diagonal", "NME by the diagonal, %", "trained", "lower", "points", 3),
+    "nme_diagonal_median": Column(
+        "", "Median NME by the diagonal", "Median NME by the diagonal, %", "trained", "lower", "points", 3,
+        statistic=_median, of="nme_diagonal",
+    ),
+    "nme_small_gap": Column(
+        "", "NME of small faces less that of others", "NME, small faces less others, %", "trained", "lower", "points",
+        weigh=_small_less_others,
+    ),
+    "fr10": Column("", "Failures at 10 %", "FR@0.10, %", "trained", "lower", "points", 1, statistic=_failures, of="nme"),
+    "auc10": Column("", "AUC at 10 %", "AUC@0.10, %", "trained", "higher", "points", 1, statistic=_area, of="nme"),
     "bytes": Column("", "File size", "File, bytes", "trained", "lower", "bytes", 0, plain=lambda c: 4.0 * c["params"]),
     "ratio": Column("", "Compression ratio", "Ratio", "trained", "higher", "times", 1, plain=lambda c: 1.0),
     "density": Column("", "Density", "Density", "trained", "lower", "", 3, plain=lambda c: 1.0),
-}
+}  # fmt: skip
 
 
 def column(name: str) -> Column:
@@ -254,7 +307,7 @@ def column(name: str) -> Column:
     if split not in SPLITS or not metric:
         raise UserError(yamls.unknown("column", name, _known()))
     shape = MEASURED.get(metric) or _unlisted(name, metric)
-    source = f"{split}/{metric.removesuffix('_median')}" if shape.statistic is _median else None
+    source = f"{split}/{shape.of}" if shape.of else None
     place = f" ({SPLITS[split]})" if SPLITS[split] else ""
     return replace(
         shape, name=name, keys=(metric,), source=source, label=shape.label + place, header=shape.header + place

@@ -8,6 +8,7 @@ to a good end: one that ends with a user's mistake writes nothing.
 import copy
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ import yaml
 from experiments.suite.fields import check_fields, check_nothing_is_evaluated
 from experiments.suite.files import read_json, write_json
 from experiments.suite.overrides import READ_BY_THE_SUITE, check_override, hint, options
-from experiments.suite.paths import COMPOSED, CONF, shown
+from experiments.suite.paths import COMPOSED, CONF, local, shown
 from experiments.suite.values import check_values
 from lightning_modules.data import listing
 from lightning_modules.errors import CorruptFileError, UserError
@@ -153,13 +154,42 @@ def _misspelt(error: Exception) -> str | None:
     return None
 
 
+def frozen() -> Path:
+    """A copy of conf/, as this process composed from it, for the processes that it starts: COMPACT_NETS_CONF names it.
+
+    It is kept, for jobs that outlive who started them, by its content: equal ones are one.
+
+    Raises:
+        UserError: conf/ has changed since the first configuration was composed.
+    """
+    draft = local() / "conf" / f".{_conf_digest()}.{os.getpid()}"
+    shutil.copytree(CONF, draft, ignore=_no_conf)
+    try:
+        if _digest_of(draft) != _conf_digest():
+            raise UserError("conf/ has changed since this command began; start it again")
+        whole = draft.with_name(_digest_of(draft, left_out=()))
+        with suppress(OSError):  # somebody else has it already
+            draft.rename(whole)
+        return whole
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _no_conf(folder: Any, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".yaml") and not Path(folder, name).is_dir()]
+
+
 @cache
 def _conf_digest() -> str:
-    """Of every file that composition may read."""
+    """Of every file that composition may read, as it was when it was first asked for."""
+    return _digest_of(CONF)
+
+
+def _digest_of(folder: Path, left_out: Sequence[str] = READ_BY_THE_SUITE) -> str:
     digest = hashlib.sha256()
-    for path in sorted(CONF.rglob("*.yaml")):
-        if path.relative_to(CONF).parts[0] not in READ_BY_THE_SUITE:
-            digest.update(f"{path.relative_to(CONF)}\n".encode() + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*.yaml")):
+        if path.relative_to(folder).parts[0] not in left_out:
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes() + b"\0")
     for source in ("compose.py", "fields.py", "overrides.py", "values.py"):
         digest.update(Path(__file__).with_name(source).read_bytes())
     digest.update((Path(__file__).resolve().parents[2] / "lightning_modules" / "recipe.py").read_bytes())

@@ -10,7 +10,7 @@ A row with a ``group`` is compared with the first of that group, one without wit
 _rel). A row that is not trained may say its ``overrides`` in place of a file of conf/experiment.
 
 A row with ``trained: false`` is not trained here: its cost is exact and its speed can be measured. A table of such rows
-alone has ``seeds: []``.
+alone has ``seeds: []``. A row may have ``seeds`` of its own, some of the table's.
 
 Every mistake in these files is a UserError of one line that names the file, the place and what to do.
 """
@@ -25,6 +25,7 @@ from experiments.suite import yamls
 from experiments.suite.claim_contract import Claim, read_claims
 from experiments.suite.columns import Column, column
 from experiments.suite.figure_contract import Figure, read_figure
+from experiments.suite.group_contract import Groups, read_ced, read_groups
 from experiments.suite.paper import PaperTable
 from experiments.suite.paths import CONF, shown
 from experiments.suite.row_contract import (
@@ -41,12 +42,15 @@ from lightning_modules.errors import UserError
 
 DEFAULT_BUDGET = "proxy"  # the one that is published
 REQUIRED = ("title", "paper", "seeds", "columns", "rows", "claims")
-OPTIONAL = ("aliases", "notes", "fields", "figure", "correlate")
+OPTIONAL = ("aliases", "notes", "fields", "figure", "correlate", "groups", "weights", "ced")
 
 
 @dataclass(frozen=True)
 class Table:
-    """``correlate``: two columns whose rank correlation is said, one of them timed."""
+    """``correlate``: two columns whose rank correlation is said, one of them timed. ``groups``: of test faces.
+    ``weights``: the row whose cascade is published as files, too. ``ced``: a column, and the rows whose cumulative error
+    distributions are drawn.
+    """
 
     name: str
     title: str
@@ -59,6 +63,9 @@ class Table:
     aliases: tuple[str, ...]
     figure: Figure | None = None
     correlate: tuple[str, str] | None = None
+    groups: Groups | None = None
+    weights: str | None = None
+    ced: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def is_trained(self) -> bool:
@@ -145,12 +152,14 @@ def load(name: str, conf: Path = CONF) -> Table:
     implemented = {row.name: row.paper for row in rows if row.implemented}
     claims = read_claims(content["claims"], place / "claims", columns, implemented, absent)
     _check_trained(claims, columns, rows, place)
+    seeds = _seeds(content["seeds"], place / "seeds", trained)
+    _check_seeds(rows, seeds, place)
     _check_timed(claims, rows, place)
     return Table(
         name=name,
         title=(place / "title").text(content["title"]),
         source=source,
-        seeds=_seeds(content["seeds"], place / "seeds", trained),
+        seeds=seeds,
         columns=columns,
         rows=(*rows, *extra),
         claims=claims,
@@ -161,7 +170,17 @@ def load(name: str, conf: Path = CONF) -> Table:
         aliases=tuple(alias for alias, table in aliases(conf).items() if table == name),
         figure=_figure(content, place / "figure", columns, [row.name for row in rows]),
         correlate=_correlate(content.get("correlate"), place / "correlate", columns),
+        ced=read_ced(content["ced"], place / "ced", columns, [row.name for row in rows]) if "ced" in content else None,
+        weights=_weights(content.get("weights"), place / "weights", rows),
+        groups=read_groups(content["groups"], place / "groups", columns) if "groups" in content else None,
     )
+
+
+def _weights(value: Any, place: yamls.Place, rows: Sequence[Row]) -> str | None:
+    trained = [row.name for row in rows if row.trained]
+    if value is not None and value not in trained:
+        raise place.error(yamls.unknown("row", value, trained))
+    return value
 
 
 def _figure(
@@ -203,6 +222,14 @@ def _seeds(value: Any, place: yamls.Place, trained: bool) -> tuple[int, ...]:
     if wrong or (trained and not seeds):
         raise place.error(f"is {value!r}, write different whole numbers from 0 on")
     return tuple(seeds)
+
+
+def _check_seeds(rows: Sequence[Row], seeds: Sequence[int], place: yamls.Place) -> None:
+    for row in rows:
+        if unknown := sorted(set(row.seeds or ()) - set(seeds)):
+            raise (place / "rows" / row.name / "seeds").error(
+                f"the table has no seed {unknown[0]}, choose some of its own"
+            )
 
 
 def _check_timed(claims: Sequence[Claim], rows: Sequence[Row], place: yamls.Place) -> None:

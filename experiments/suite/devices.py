@@ -37,13 +37,17 @@ def gpus() -> list[str]:
     return [str(number) for number, _ in enumerate(found)]
 
 
-def places(trainer: Mapping[str, Any], jobs: int) -> list[Place]:
-    """For ``jobs`` runs side by side of this conf/trainer; with 0 as many as there are GPUs, or cores, for them."""
+def places(trainer: Mapping[str, Any], jobs: int, shared: bool = False) -> list[Place]:
+    """For ``jobs`` runs side by side of this conf/trainer; with 0 as many as there are GPUs, or cores, for them.
+
+    On cores each run has a thread; with ``shared``, fewer runs than cores share all of them.
+    """
     devices, accelerator = trainer["devices"], trainer["accelerator"]
     here = gpus() if accelerator in ("gpu", "cuda", "auto") else []
     if not here:
         # A thread each: two processes of one thread are faster than one of two, and the result depends on the number.
-        alone = Place(("trainer.threads=1",), {"OMP_NUM_THREADS": "1"})
-        return [alone] * (jobs or max(1, cores() // devices))
+        side_by_side = jobs or max(1, cores() // devices)
+        threads = max(1, cores() // (side_by_side * devices)) if shared else 1
+        return [Place((f"trainer.threads={threads}",), {"OMP_NUM_THREADS": str(threads)})] * side_by_side
     groups = [here[start : start + devices] for start in range(0, len(here) - devices + 1, devices)] or [here]
     return [Place((), {VISIBLE: ",".join(group)}) for group in islice(cycle(groups), jobs or len(groups))]

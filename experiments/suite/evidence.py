@@ -166,7 +166,10 @@ def untimed(columns: Mapping[str, Sequence[Column]], mine: Evidence) -> list[str
 
 def uncounted(subjects: Subjects, mine: Evidence) -> list[str]:
     """The rows whose cost this machine has yet to count: there is no run that says it, and no count of this code."""
-    return [row for row in subjects if not mine.records.get(row) and (row not in mine.costs or mine.costs[row].stale)]
+    asked = [
+        row for row, subject in subjects.items() if subject.landmarks is None
+    ]  # a cascade's is counted by its runs
+    return [row for row in asked if not mine.records.get(row) and (row not in mine.costs or mine.costs[row].stale)]
 
 
 def uncoded(subjects: Subjects, mine: Evidence) -> list[str]:

@@ -29,6 +29,7 @@ NULLABLE = {
     "data.num_classes": int,
     "data.resize": int,
     "data.listing": str,
+    "data.subset": str,
     "logger.entity": str,
 }
 # Fields that a file may set to another field's value (${...}), and what they are.
@@ -48,6 +49,8 @@ def check_fields(config: dict[str, Any], choices: Mapping[str, Any]) -> None:
         if group in choices and isinstance(fields, dict):
             _check(fields, declared(group, choices[group]), group)
             _check_reader(fields, group, choices[group])
+        elif group == config["task"] and isinstance(fields, dict):
+            _check(fields, declared("task", group)[group], group)
         elif group not in TOP and group != "label":
             close = difflib.get_close_matches(group, [*TOP, *choices], n=1)
             raise UserError(f"{group}: no such field; {f'did you mean {close[0]}?' if close else 'see conf/run.yaml'}")

@@ -29,7 +29,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     rules = _rules()
     kept: dict[str, Any] = {"protocol": PROTOCOL}
-    for path, value in _leaves(config):
+    for path, value in leaves(config):
         if any(path == field or path.startswith(f"{field}.") for field in rules["determines"]):
             if not any(path == field or path.startswith(f"{field}.") for field in rules["except"]):
                 if not (path in rules["no_op"] and _same(rules["no_op"][path], value)):
@@ -39,6 +39,11 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
         if teacher := parents(config).get("teacher"):
             kept["compression.teacher"] = run_id(teacher)
+    if config.get("task") == "landmarks":
+        from experiments.suite.parents import parents
+
+        if parent := parents(config).get("parent"):
+            kept["landmarks.parent"] = run_id(parent)
     return kept
 
 
@@ -53,11 +58,11 @@ def _same(no_op: Any, value: Any) -> bool:
     return no_op == value and isinstance(no_op, bool) == isinstance(value, bool)
 
 
-def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     """Dotted path and value of every field; lists are values."""
     if not isinstance(value, Mapping):
         return [(path, value)]
-    return [leaf for key in value for leaf in _leaves(value[key], f"{path}.{key}" if path else str(key))]
+    return [leaf for key in value for leaf in leaves(value[key], f"{path}.{key}" if path else str(key))]
 
 
 @cache

@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 from experiments.suite.cli import BUSY, USER_ERROR
+from experiments.suite.compose import frozen
 from experiments.suite.devices import Place
-from experiments.suite.paths import RESULTS, ROOT, results, shown
+from experiments.suite.paths import FROZEN_CONF, RESULTS, ROOT, results, shown
 from experiments.suite.plan import FINISHED, PlannedRun, makespan
 from experiments.suite.progress import TABLE_PROCESS, View, duration, read_progress
-from experiments.suite.record import outcome
+from experiments.suite.record import Record, outcome
 from experiments.suite.store import Run
 from lightning_modules.errors import CorruptFileError, naming
 
@@ -26,28 +29,95 @@ GRACE_S = 8.0  # what a run that is asked to stop gets to close its files
 Failures = dict[tuple[str, int], list[str]]  # by reason and exit code, the runs
 
 
+@dataclass(frozen=True)
+class Job:
+    """A run's process to be: its command, what is put into its environment, and where what it says goes."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log_path: Path
+
+
+class Going(Protocol):
+    """A job that has been started. ``poll``: its exit code, None while it goes on."""
+
+    def poll(self) -> int | None: ...
+
+
+class Starter(Protocol):
+    """Who starts jobs, and what becomes of those that go on when whoever waits for them stops."""
+
+    def start(self, jobs: Sequence[Job]) -> Sequence[Going]: ...
+
+    def leave(self, going: Sequence[Going]) -> None: ...
+
+    def why(self, going: Going, code: int) -> str:
+        """How a job ended that left no result, in a few words."""
+        ...
+
+
+class Processes:
+    """Jobs as processes of this machine. They stop with their table."""
+
+    def start(self, jobs: Sequence[Job]) -> list[subprocess.Popen[bytes]]:
+        return [self._started(job) for job in jobs]
+
+    def _started(self, job: Job) -> subprocess.Popen[bytes]:
+        with naming(job.log_path), job.log_path.open("ab") as log:
+            return subprocess.Popen(
+                job.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **job.environment, TABLE_PROCESS: str(os.getpid())},
+                start_new_session=True,  # Ctrl-C reaches the table, which then stops its runs in order
+            )  # fmt: skip
+
+    def leave(self, going: Sequence[Any]) -> None:
+        """Asks every one to stop, and makes it stop if it does not."""
+        for process in going:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_S
+        for process in going:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def why(self, going: Going, code: int) -> str:
+        if code >= 0:
+            return f"exit {code}"
+        killed = signal.Signals(-code).name
+        return f"{killed}: out of memory, or kill -9" if code == -signal.SIGKILL else killed
+
+
 @dataclass
 class Pool:
-    """Runs ``planned``, one at each place. ``failures``: what went wrong, and the exit code and runs of each."""
+    """Runs ``planned``, one at each place. ``failures``: what went wrong, and the exit code and runs of each.
+
+    What they are composed from is conf/ as it is when the first of them starts.
+    """
 
     planned: Sequence[PlannedRun]
     places: Sequence[Place]
-    tags: Sequence[str]
+    tags: Sequence[str] = ()
+    starter: Starter = field(default_factory=Processes)
+    told: Callable[[Record], str] = outcome  # how a run ended, in a few words
     failures: Failures = field(default_factory=dict)
     _left: dict[str, float | None] = field(default_factory=dict)
-    _processes: dict[str, tuple[PlannedRun, subprocess.Popen[bytes]]] = field(default_factory=dict)
+    _processes: dict[str, tuple[PlannedRun, Going]] = field(default_factory=dict)
     _places: dict[str, Place] = field(default_factory=dict)  # of the runs that are going
     _free: list[Place] = field(default_factory=list)
     _lost: set[Run] = field(default_factory=set)  # of this table, that came to nothing
+    _conf: str = ""
 
     def run(self) -> Failures:
         waiting = list(self.planned)
         self._free = list(self.places)
+        self._conf = str(frozen())
         try:
             with View() as view:
                 for item in waiting:
                     view.show(name_of(item), WAITING)
-                while waiting or self._processes:
+                while self._refill(waiting) or waiting or self._processes:
                     self._fill(waiting, view)
                     for name, (item, process) in list(self._processes.items()):
                         code = process.poll()
@@ -59,56 +129,64 @@ class Pool:
                         if code == BUSY:
                             waiting.append(item)
                         else:
-                            view.end(name, self._last_word(name, item, code))
+                            view.end(name, self._last_word(name, item, code, self.starter.why(process, code)))
                     self._show_total(view, waiting)
                     time.sleep(POLL_S)
         finally:
-            self._stop()
+            self.starter.leave([process for _, process in self._processes.values()])
         return self.failures
+
+    def _refill(self, waiting: list[PlannedRun]) -> bool:
+        """Adds what has to be done by now; whether more will come. A table's runs are all known from the start."""
+        return False
 
     def _fill(self, waiting: list[PlannedRun], view: View) -> None:
         """Starts what is waiting while a worker is free. A run that another process holds is left to it.
 
         One whose parent is being trained, or is yet to be, waits for it here, where it keeps no worker.
         """
+        ready: list[tuple[PlannedRun, Place]] = []
         for item in list(waiting):
             name = name_of(item)
             if item.run.is_busy():
                 self._show(view, name, item)
             elif is_done(item):
                 waiting.remove(item)
-                view.end(name, f"{self._last_word(name, item, 0)} (by another process)")
+                view.end(name, f"{self._last_word(name, item, 0, '')} (by another process)")
             elif lost := next((parent for parent in item.parents if parent in self._lost), None):
                 waiting.remove(item)
                 reason = f"the run that it begins with, {lost.run_id}, came to nothing"
                 view.end(name, self._failed(item, reason, 1))
-            elif self._free and not any(self._is_coming(parent, waiting) for parent in item.parents):
+            elif self._free and not any(self._is_coming(parent, waiting, ready) for parent in item.parents):
                 waiting.remove(item)
-                self._start(item, self._free.pop(0))
+                ready.append((item, self._free.pop(0)))
+        self._start(ready)
 
-    def _is_coming(self, parent: Run, waiting: Sequence[PlannedRun]) -> bool:
+    def _is_coming(self, parent: Run, waiting: Sequence[PlannedRun], ready: Sequence[tuple[PlannedRun, Place]]) -> bool:
         """Whether somebody else will have done it: it is waiting itself, or a run that is going needs it as well."""
-        going = [item for item, _ in self._processes.values()]
+        going = [item for item, _ in (*self._processes.values(), *ready)]
         expected = [run for item in going for run in (item.run, *item.parents)] + [item.run for item in waiting]
         return (parent in expected or parent.is_busy()) and not is_finished(parent)
 
-    def _start(self, item: PlannedRun, place: Place) -> None:
+    def _start(self, ready: Sequence[tuple[PlannedRun, Place]]) -> None:
+        processes = self.starter.start([self._job(item, place) for item, place in ready]) if ready else ()
+        for (item, place), process in zip(ready, processes, strict=True):
+            self._processes[name_of(item)] = (item, process)
+            self._places[name_of(item)] = place
+
+    def _job(self, item: PlannedRun, place: Place) -> Job:
         run = item.run
         run.folder.mkdir(parents=True, exist_ok=True)
+        tags = [f"tags=[{','.join(quoted(tag) for tag in self.tags)}]"] if self.tags else []
         command = [
             sys.executable, "-m", "experiments.run", *place.overrides, *item.overrides, f"seed={run.seed}",
-            f"label={quoted(item.label)}", f"tags=[{','.join(quoted(tag) for tag in self.tags)}]",
+            f"label={quoted(item.label)}", *tags,
         ]  # fmt: skip
         with naming(run.log_path), run.log_path.open("ab") as log:
             log.write(f"{COMMAND}{' '.join(command[1:])}\n".encode())
-            log.flush()
-            process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, TABLE_PROCESS: str(os.getpid()), RESULTS: str(results()), **place.environment},
-                start_new_session=True,  # Ctrl-C reaches the table, which then stops its runs in order
-            )  # fmt: skip
-        self._processes[name_of(item)] = (item, process)
-        self._places[name_of(item)] = place
+        return Job(
+            tuple(command), {RESULTS: str(results()), FROZEN_CONF: self._conf, **place.environment}, run.log_path
+        )
 
     def _show(self, view: View, name: str, item: PlannedRun) -> None:
         state = read_progress(item.run.progress_path)
@@ -116,15 +194,15 @@ class Pool:
             self._left[name] = state.get("seconds_left")
             view.show(name, state)
 
-    def _last_word(self, name: str, item: PlannedRun, code: int) -> str:
+    def _last_word(self, name: str, item: PlannedRun, code: int, why: str) -> str:
         try:
             record = item.run.record()
         except CorruptFileError as error:
             return self._failed(item, str(error), code)
         if record is None or record.status == "failed":
-            log = "" if code == USER_ERROR else f" (exit {code}; {shown(item.run.log_path)})"
+            log = "" if code == USER_ERROR else f" ({why}; {shown(item.run.log_path)})"
             return self._failed(item, last_line(item) + log, code)
-        return f"{name}: {outcome(record)} after {duration(record.provenance.get('wall_s'))}"
+        return f"{name}: {self.told(record)} after {duration(record.provenance.get('wall_s'))}"
 
     def _failed(self, item: PlannedRun, reason: str, code: int) -> str:
         name = name_of(item)
@@ -138,19 +216,6 @@ class Pool:
         busy = [self._left.get(name) for name in self._processes]
         left = makespan([60 * item.minutes if item.minutes else None for item in waiting], len(self.places), busy)
         view.show(ALL, {"phase": "all", "step": done, "steps": total, "seconds_left": left})
-
-    def _stop(self) -> None:
-        """Asks every run that is left to stop, and makes it stop if it does not."""
-        processes = [process for _, process in self._processes.values()]
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_S
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def is_done(item: PlannedRun) -> bool:

@@ -10,7 +10,7 @@ import yaml
 from experiments.suite.paths import CONF, shown
 from lightning_modules.errors import UserError, check_choice
 
-READ_BY_THE_SUITE = ("paper", "table")  # folders of conf/ that are not composed
+READ_BY_THE_SUITE = ("paper", "search", "table")  # folders of conf/ that are not composed
 OVERRIDE = re.compile(r"\+{0,2}(?P<field>[A-Za-z_][\w./@-]*)=(?P<value>.*)", re.DOTALL)
 # Hydra would call what stands there, or compose from another folder.
 CALLED = re.compile(r"_target_|^\+*hydra[./](callbacks|searchpath)")

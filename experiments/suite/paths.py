@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CONF = ROOT / "conf"
 RESULTS = "COMPACT_NETS_RESULTS"
+FROZEN_CONF = "COMPACT_NETS_CONF"  # set for the runs of a sweep: conf/ as it was when the sweep began
+CONF = Path(os.environ.get(FROZEN_CONF) or ROOT / "conf").absolute()
 DATA_CACHE = ROOT / "data"  # what was downloaded
 COMPOSED = ROOT / ".cache" / "composed"  # configurations, whatever results folder they are for
 

@@ -46,7 +46,7 @@ class RowPlan:
     """A trained row of a table at a budget: its run id, that of its contract, and that of its contract at budget proxy.
 
     ``share``: the training images it sees, as a share of what it sees at budget proxy; None on other data. ``parents``:
-    the ids of the runs that a compressed one begins with.
+    the ids of the runs that a compressed one begins with. ``seeds``: the only ones that it is run with; None: any.
     """
 
     row: str
@@ -57,6 +57,7 @@ class RowPlan:
     proxy_id: str
     share: float | None
     parents: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
 
     @property
     def differs(self) -> bool:
@@ -89,6 +90,7 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
                 proxy_id=run_id(proxy) if extra or budget != DEFAULT_BUDGET else own_id,
                 share=seen[0] / seen[1] if comparable else None,
                 parents=tuple(run_id(ancestor) for ancestor in parents(own).values()),
+                seeds=row.seeds,
             )
         )
     return plans
@@ -97,7 +99,12 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
 def plan(rows: Sequence[RowPlan], seeds: Sequence[int]) -> list[PlannedRun]:
     """Every run, seed by seed, so that a stopped table has whole seeds rather than whole rows."""
     minutes = {row.row: expected_minutes(row) for row in rows}
-    return [_planned(row, Run(row.run_id, seed), minutes[row.row]) for seed in seeds for row in rows]
+    return [
+        _planned(row, Run(row.run_id, seed), minutes[row.row])
+        for seed in seeds
+        for row in rows
+        if row.seeds is None or seed in row.seeds
+    ]
 
 
 def _planned(row: RowPlan, run: Run, minutes: float | None) -> PlannedRun:

@@ -7,7 +7,8 @@
     provenance  run id, seed, label, code fingerprint, packages, machine, threads, commit, times, attempts, W&B path
 
 Metrics are named ``split/name`` (``test/top1_acc``, percent). ``per_example`` holds one number for each example of the
-test set, for paired tests: 0/1 as {"bits": base64, "n": count}, other numbers as {"values": [...]}.
+test set, for paired tests: 0/1 as {"bits": base64, "n": count}, other numbers as {"float16": base64, "n": count} or
+{"values": [...]}. Of faces, ``face/...`` is what is known of each, and ``result.test_points`` where they were found.
 """
 
 import base64
@@ -87,6 +88,8 @@ def outcome(record: Record) -> str:
         return f"failed: {record.result.get('reason', 'see its log')}"
     if record.status == "diverged":
         return f"diverged at epoch {record.metrics.get('train/diverged_epoch', '?')}"
+    if "test/nme" in record.metrics:
+        return f"NME {record.metrics['test/nme']:.2f} %"
     error = record.metrics.get("test/top1_err")
     return "done" if error is None else f"test error {error:.2f} %"
 
@@ -97,9 +100,20 @@ def pack_bits(values: np.ndarray, scale: float = 1.0) -> dict[str, Any]:
     return {"bits": base64.b64encode(packed).decode("ascii"), "n": int(values.size), "scale": scale}
 
 
+def pack_numbers(values: np.ndarray) -> dict[str, Any]:
+    """Numbers of any shape as text, with three digits: 16-bit floats, base64."""
+    packed = np.asarray(values, dtype="<f2").tobytes()
+    return {"float16": base64.b64encode(packed).decode("ascii"), "n": int(values.size)}
+
+
 def unpack(stored: dict[str, Any]) -> np.ndarray:
     if "values" in stored:
         return np.asarray(stored["values"], dtype=np.float64)
+    if "float16" in stored:
+        numbers = np.frombuffer(base64.b64decode(stored["float16"], validate=True), dtype="<f2")
+        if numbers.size != stored["n"]:
+            raise ValueError(f"{numbers.size} numbers, not {stored['n']}")
+        return numbers.astype(np.float64)
     packed = np.frombuffer(base64.b64decode(stored["bits"], validate=True), dtype=np.uint8)
     if packed.size != -(-stored["n"] // 8):
         raise ValueError(f"{packed.size} bytes for {stored['n']} bits")

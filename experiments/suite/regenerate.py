@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.suite import coded_sizes, contract, figure, rendering, subjects, timings
+from experiments.suite import ced_figure, coded_sizes, contract, figure, rendering, subjects, timings
 from experiments.suite.assemble import assemble
 from experiments.suite.compose import compose
 from experiments.suite.contract import DEFAULT_BUDGET, Table
 from experiments.suite.devices import Place, places
 from experiments.suite.evidence import Evidence, Subjects, gather, uncoded, uncounted, untimed
+from experiments.suite.files import read_json
+from experiments.suite.launch import Starter
 from experiments.suite.paths import local
 from experiments.suite.paths import published as published_folder
 from experiments.suite.plan import PlannedRun, RowPlan, orphaned, plan, rows_of, staleness
 from experiments.suite.store import Run
-from lightning_modules.errors import UserError
+from experiments.suite.sweep_launchers import Launcher
+from lightning_modules.errors import CorruptFileError, UserError
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,18 @@ class Request:
     def differs(self) -> bool:
         return any(row.differs for row in self.rows)
 
-    def places(self, jobs: int) -> list[Place]:
-        """Where its runs go, ``jobs`` at a time; 0: as many as this machine has cores or GPUs for."""
-        return places(compose(self.rows[0].overrides)["trainer"], jobs) if self.rows else []
+    def places(self, jobs: int, launcher: Launcher | None = None, runs: int = 0) -> list[Place]:
+        """Where its runs go, ``jobs`` at a time; 0: as many as this machine has cores or GPUs for, or ``launcher`` has."""
+        if launcher is None or launcher.is_here:
+            return places(self._trainer, jobs or (launcher.jobs if launcher else 0)) if self.rows else []
+        return launcher.places(self._trainer, jobs or runs) if self.rows else []
+
+    def starter(self, launcher: Launcher) -> Starter:
+        return launcher.starter(self._trainer)
+
+    @property
+    def _trainer(self) -> dict[str, Any]:
+        return compose(self.rows[0].overrides)["trainer"]
 
     def planned(self) -> list[PlannedRun]:
         return plan(self.rows, self.seeds)
@@ -135,11 +147,21 @@ def write(data: dict[str, Any], folder: Path) -> None:
     """The table as text and, where it has one, its figure."""
     rendering.write(data, folder)
     figure.draw(data, folder)
+    ced_figure.draw(data, folder)
 
 
 def write_local(data: dict[str, Any]) -> Path:
     write(data, local() / "tables")
     return local() / "tables"
+
+
+def budget_of(name: str) -> str:
+    """The budget of the table as it was rendered last."""
+    try:
+        data = read_json(local() / "tables" / f"{name}.json")
+    except (OSError, CorruptFileError):
+        return DEFAULT_BUDGET
+    return data.get("budget", DEFAULT_BUDGET) if isinstance(data, dict) else DEFAULT_BUDGET
 
 
 def published_request(table: str) -> Request:

@@ -111,8 +111,11 @@ def markdown(data: Data) -> str:
         parts.append(escaped(said))
     if marked(data):
         parts.append(simulated_text())
+    if has_curves(data):
+        parts.append(f"![cumulative error distributions]({data['table']}-ced.png)")
     if files := file_sheet(data, sides):
         parts += ["## Files", _markdown_sheet(files), escaped(file_text(data))]
+    parts += _groups(data, sides)
     if data["claims"]:
         head = ["claim", "margin", "paper", *(SOURCES[side] for side in sides)]
         lines = [_markdown_claim(data, claim, sides) for claim in data["claims"]]
@@ -120,6 +123,13 @@ def markdown(data: Data) -> str:
     if found := notes(data):
         parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in found)]
     return "\n\n".join(parts) + "\n"
+
+
+def _groups(data: Data, sides: Sequence[str]) -> list[str]:
+    from experiments.suite.group_sheet import group_sheet, group_text  # which needs this file
+
+    sheet = group_sheet(data, sides)
+    return ["## Groups of test faces", _markdown_sheet(sheet), escaped(group_text(data))] if sheet else []
 
 
 def _figure(data: Data) -> list[str]:
@@ -161,6 +171,11 @@ def has_side(data: Data, side: str) -> bool:
     """Whether that side has any number."""
     cells = (cell for row in data["rows"] for cell in row["cells"].values())
     return any(found[side] for found in (*cells, *data.get("files", ())))
+
+
+def has_curves(data: Data) -> bool:
+    """Whether there is a cumulative error distribution to draw."""
+    return any(row[side] for row in (data.get("ced") or {}).get("rows", ()) for side in SIDES)
 
 
 def circumstances(data: Data) -> list[str]:
@@ -227,7 +242,7 @@ def file_sheet(data: Data, sides: Sequence[str] = SIDES) -> Sheet | None:
     streams = [part for part in STREAMS if any(part in file["coded"] for file in files)]
     blocks: list[tuple[str, list[Line]]] = []
     for entry, present in shown:
-        lines = [Line(_side_name(side, entry[side]["n"]), _file_texts(entry[side], heads, streams)) for side in present]
+        lines = [Line(side_name(side, entry[side]["n"]), _file_texts(entry[side], heads, streams)) for side in present]
         label = entry["label"] + (", at the paper's scale" if entry["scale"] == "paper" else "")
         blocks += [(label, lines)] if lines else []
     return Sheet(["File", *heads, *(STREAMS[part] for part in streams)], blocks)
@@ -277,10 +292,10 @@ def source_name(row: Data, source: str) -> str:
     """``published (5)``: with the number of seeds, where there are seeds."""
     counts = [cell[source]["n"] for cell in row["cells"].values() if source in SIDES and cell[source]]
     seeds = max((count for count in counts if count), default=0)
-    return _side_name(source, seeds)
+    return side_name(source, seeds)
 
 
-def _side_name(source: str, seeds: int | None) -> str:
+def side_name(source: str, seeds: int | None) -> str:
     return SOURCES.get(source, source) + (f" ({seeds})" if seeds else "")
 
 
@@ -308,7 +323,7 @@ def estimate(data: Data, claim: Data, value: float) -> str:
     column = _claim_column(data, claim)
     if claim["kind"] == "ratio":
         return f"{value:.3g}"
-    sign = "" if claim["kind"] == "exact" else "+"
+    sign = "" if claim["kind"] in ("exact", "below") else "+"
     return f"{value:{sign},.{column['decimals']}f}"
 
 
@@ -342,7 +357,7 @@ def of_paper(data: Data, claim: Data) -> str:
     """The paper's own estimate of the claim."""
     if claim["paper"] is None:
         return NOTHING
-    if claim["kind"] in ("exact", "absolute"):
+    if claim["kind"] in ("exact", "absolute", "below"):
         row = next(row for row in data["rows"] if row["row"] == claim["rows"][0])
         return row["cells"][claim["metric"]]["printed"]
     return estimate(data, claim, claim["paper"])

@@ -18,7 +18,7 @@ from lightning_modules.errors import UserError
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a row's name is a file's
 OPTIONAL = (
     "paper", "paper_table", "fields", "also", "implemented", "trained", "note", "cell_notes", "paper_scale", "simulated",
-    "group", "overrides", "untimed",
+    "group", "overrides", "untimed", "seeds",
 )  # fmt: skip
 EXTRA_NOTE = "not in the paper's table"
 
@@ -31,6 +31,7 @@ class Row:
     ``extra``: the contract does not list it. ``densities``: of its file at the paper's scale, by layer; None: it has
     none. ``simulated``: the columns whose numbers are not those of the arithmetic that the row is about. ``overrides``:
     what the row is, where no file of conf/experiment says it. ``untimed``: timed columns that are not measured for it.
+    ``seeds``: those of the table's that it is run with; None: all.
     """
 
     name: str
@@ -48,6 +49,10 @@ class Row:
     group: str = ""
     overrides: tuple[str, ...] = ()
     untimed: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+
+    def runs_with(self, seed: int) -> bool:
+        return self.seeds is None or seed in self.seeds
 
 
 def read_row(
@@ -83,6 +88,7 @@ def read_row(
         group=(place / "group").text(value["group"]) if "group" in value else "",
         overrides=_overrides(value, place / "overrides"),
         untimed=_columns_of(value.get("untimed", []), place / "untimed", [each for each in columns if each.batch]),
+        seeds=_seeds(value, place / "seeds"),
         also=_also(value.get("also", {}), place / "also", columns, conf),
     )
 
@@ -106,6 +112,15 @@ def _overrides(value: Mapping[str, Any], place: yamls.Place) -> tuple[str, ...]:
     if value.get("trained", True):
         raise place.error("a row that is trained has a file of conf/experiment, where a sweep finds it; write it there")
     return tuple(map(place.text, place.sequence(value["overrides"])))
+
+
+def _seeds(value: Mapping[str, Any], place: yamls.Place) -> tuple[int, ...] | None:
+    if "seeds" not in value:
+        return None
+    seeds = place.sequence(value["seeds"])
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise place.error(f"is {value['seeds']!r}, write different whole numbers from 0 on")
+    return tuple(seeds)
 
 
 def _columns_of(value: Any, place: yamls.Place, columns: Sequence[Column]) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ def _sentence(table: Table, claim: Claim, column: Column, labels: list[str]) -> 
             return f"{first} over {last} is the paper's {ratio:.3g} within {claim.margin:.0%}"
         case "equivalent":
             return f"{first} within {amount} of {last}"
+        case "below":
+            return f"{first} below {amount}"
         case "noninferior":
             return f"{first} at most {amount} worse than {last}"
         case "trend":

@@ -18,12 +18,14 @@ class Subject:
 
     ``densities``: of the paper's compressed net, by pattern or in the order of its layers; None where the contract does
     not ask what its file takes at the paper's scale. ``base``: the first row of its group, which it is compared with.
+    ``landmarks``: the options of a cascade of landmark nets; None of a net that tells classes.
     """
 
     arch: Mapping[str, Any]
     compression: Mapping[str, Any]
     densities: Densities | None = None
     base: str = ""
+    landmarks: Mapping[str, Any] | None = None
 
     @cached_property
     def net(self) -> str:
@@ -48,5 +50,7 @@ def of_table(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDG
             if extra:
                 config = compose((*contract, f"budget={budget}", *extra))
             base = table.base(row.name)
-            found[row.name] = Subject(config["arch"], config["compression"], row.densities, base)
+            found[row.name] = Subject(
+                config["arch"], config["compression"], row.densities, base, config.get("landmarks")
+            )
     return found

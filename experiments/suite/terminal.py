@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.suite import rendering
+from experiments.suite.group_sheet import group_sheet, group_text
 from experiments.suite.rendering import MARKS, SIDES, SOURCES, STYLES, Data, Sheet
 
 GAP = 2  # between two columns; one of them is the box's own
@@ -32,6 +33,11 @@ def show(data: Data, console: Console) -> None:
         say.line("Files", "bold")
         say.line(rendering.file_text(data), "dim")
         say.sheet(files)
+    if groups := group_sheet(data):
+        say.line("")
+        say.line("Groups of test faces", "bold")
+        say.line(group_text(data), "dim")
+        say.sheet(groups)
     if data["claims"]:
         say.line("")
         say.line("Claims, their margins fixed before the runs", "bold")

@@ -23,6 +23,7 @@ from experiments.suite.files import read_json, write_json
 from experiments.suite.paths import local, published, shown
 from experiments.suite.subjects import Subject
 from lightning_modules.errors import CorruptFileError
+from lightning_modules.landmark_options import Options
 
 SMOKE = "smoke"
 LAYOUT = {"samples": dict, "nets": dict, "code": dict, "provenance": dict}
@@ -99,6 +100,9 @@ def net_of(subject: Subject) -> str:
     """What was measured, in a word: unlike for cost, its layout in memory matters, and what compression makes of it."""
     steps = structural(subject.compression)
     parts = [subject.net, subject.arch["memory_format"]]
+    if subject.landmarks is not None:
+        options = Options.of(subject.landmarks)
+        parts += [f"{options.passes}x{options.size}", options.crop if options.passes > 1 else "whole"]
     return "-".join(parts + ([_digits(json.dumps(steps, sort_keys=True))] if steps else []))
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from experiments.suite.fields import scalars
 from lightning_modules.compression.steps import check as check_steps
 from lightning_modules.errors import UserError, check_choice
+from lightning_modules.landmark_options import Options
 from lightning_modules.recipe import PRECISIONS
 
-TASKS = ("classification",)
+TASKS = ("classification", "landmarks")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 # What every file of a group must have; recipes say so themselves (lightning_modules/recipe.py).
 REQUIRED = {
@@ -46,6 +47,8 @@ def check_values(config: Mapping[str, Any]) -> None:
     padding, size = config["recipe"]["augment"].get("crop_padding", 0), config["data"]["size"]
     if padding >= size:
         raise UserError(f"recipe.augment.crop_padding={padding}: must be below data.size={size}")
+    if config["task"] == "landmarks":
+        Options.of(config["landmarks"])
     check_steps(config["compression"])
     check_choice("trainer.accelerator", config["trainer"]["accelerator"], ACCELERATORS)
     check_choice("trainer.precision", config["trainer"]["precision"], PRECISIONS)

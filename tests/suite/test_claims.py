@@ -294,3 +294,18 @@ def test_the_order_of_the_records_is_nothing(tmp_path: Path) -> None:
     found = {"a": row("a", HIGH, 50), "b": row("b", LOW, 50)}
     mirrored = {name: list(reversed(kept)) for name, kept in reversed(found.items())}
     assert _x(tmp_path, ORDER, found) == _x(tmp_path, ORDER, mirrored)
+
+
+def test_a_bound(tmp_path: Path) -> None:
+    """Of a computed column the number decides, of a trained one its interval."""
+    size = "{id: x, kind: below, metric: params, row: a, margin: 2000000}"
+    small = _x(tmp_path, size, {"a": row("a", HIGH)})
+    assert (small["verdict"], small["estimate"], small["n"]) == ("replicated", 1_248_424, None)
+    large = _x(tmp_path, size.replace("2000000", "1248424"), {"a": row("a", HIGH)})
+    assert large["verdict"] == "not replicated"
+    error = "{id: x, kind: below, metric: test/top1_err, row: a, margin: 11}"
+    assert _x(tmp_path, error, {"a": row("a", HIGH)})["verdict"] == "replicated"
+    assert _x(tmp_path, error.replace("11", "9"), {"a": row("a", HIGH)})["verdict"] == "not replicated"
+    assert _x(tmp_path, error.replace("11", "10"), {"a": row("a", MIXED)})["verdict"] == "inconclusive"
+    table = load("made", records.contract(tmp_path, f"[{error}]"))
+    assert statement(table, table.claims[0]) == "Top-1 error: Net A below 11 points"

@@ -26,8 +26,9 @@ def test_every_experiment_composes_at_every_budget(experiment: str, budget: str)
     assert "hydra" not in config
     assert config["budget"]["name"] == budget
     paper = budget == "paper"
-    assert config["data"]["name"] == ("imagenet" if paper else "fashion_mnist")
-    assert config["recipe"]["name"] == (config["arch"]["name"] if paper else "proxy")
+    small = {"classification": ("fashion_mnist", "proxy"), "landmarks": ("synthetic_faces", "landmarks")}
+    data, recipe = ("imagenet", config["arch"]["name"]) if paper else small[config["task"]]
+    assert (config["data"]["name"], config["recipe"]["name"]) == (data, recipe)
     assert config["trainer"]["accelerator"] == ("auto" if paper else "cpu")
     assert run_id(config)
 

@@ -282,3 +282,14 @@ def _fails(conf: Path, message: str) -> None:
     text = str(caught.value)
     assert message in text
     assert "made.yaml" in text and "\n" not in text
+
+
+def test_a_row_may_have_fewer_seeds_than_the_table(tmp_path: Path) -> None:
+    rows = "{a: {label: Net A, paper: vanilla}, b: {label: Net B, paper: simple_bypass, seeds: [0, 2]}}"
+    table = load("made", records.contract(tmp_path, rows=rows))
+    assert [table.row("b").runs_with(seed) for seed in range(4)] == [True, False, True, False]
+    assert table.row("a").runs_with(3)
+    with pytest.raises(UserError, match=r"rows.b.seeds: the table has no seed 7, choose some of its own"):
+        load("made", records.contract(tmp_path, rows=rows.replace("[0, 2]", "[0, 7]")))
+    with pytest.raises(UserError, match=r"rows.b.seeds: is \[\], write different whole numbers from 0 on"):
+        load("made", records.contract(tmp_path, rows=rows.replace("[0, 2]", "[]")))

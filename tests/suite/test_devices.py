@@ -159,7 +159,7 @@ def test_a_compressed_run_waits_for_its_parent_and_keeps_no_worker(monkeypatch: 
     monkeypatch.setattr(
         launch, "subprocess", SimpleNamespace(Popen=start, DEVNULL=None, TimeoutExpired=subprocess.TimeoutExpired)
     )
-    monkeypatch.setattr(Pool, "_last_word", lambda self, name, item, code: name)  # none of them fails
+    monkeypatch.setattr(Pool, "_last_word", lambda self, name, item, code, why: name)  # none of them fails
     parent, teacher = Run("a-b-c-d-0", 0), Run("a-b-c-d-9", 0)
 
     def planned(label: str, run: Run, *parents: Run) -> PlannedRun:

@@ -51,3 +51,37 @@ def test_a_run_s_name_has_its_teacher_s() -> None:
 def test_a_teacher_of_another_recipe_is_refused(override: Any) -> None:
     with pytest.raises(UserError, match=r"^compression.teacher=\[.*\]: a teacher has another net and nothing else"):
         parents(config("compression=distill", teacher=[override]))
+
+
+def level(*overrides: str) -> dict[str, Any]:
+    return compose(("task=landmarks", "budget=smoke", "seed=3", *overrides))
+
+
+def test_level_1_begins_with_nothing_and_level_2_with_level_1() -> None:
+    assert parents(level()) == {} == parents(level("landmarks.crop=random"))
+    for crop in ("box", "article"):
+        found = parents(level(f"landmarks.crop={crop}", "landmarks.share=0.7", "landmarks.jitter=1.5"))
+        assert list(found) == ["parent"] and found["parent"]["seed"] == 3
+        assert run_id(found["parent"]) == run_id(level())
+
+
+def test_what_both_levels_share_is_level_1_s_too() -> None:
+    overrides = ("landmarks.loss=wing", "landmarks.size=32", "recipe.lr=0.001", "arch.last_t=3")
+    found = parents(level("landmarks.crop=box", *overrides))
+    assert run_id(found["parent"]) == run_id(level(*overrides)) != run_id(level())
+
+
+def test_what_tests_or_compresses_level_2_begins_with_it() -> None:
+    plain = level("landmarks.crop=box", "landmarks.share=0.7")
+    for more in ("landmarks.applied=twice", "landmarks.applied=true_box", "compression=int8"):
+        found = parents(level("landmarks.crop=box", "landmarks.share=0.7", more))["parent"]
+        assert run_id(found) == run_id(plain)
+        assert run_id(parents(found)["parent"]) == run_id(level())
+
+
+def test_a_level_s_name_has_the_one_it_begins_with() -> None:
+    from experiments.suite.identity import identity
+
+    found = identity(level("landmarks.crop=box"))
+    assert found["landmarks.parent"] == run_id(level())
+    assert "landmarks.parent" not in identity(level())

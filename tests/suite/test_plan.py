@@ -242,3 +242,9 @@ def test_without_records_of_its_own_a_run_takes_its_share_of_the_published_one()
     assert expected_minutes(row(share=None)) is None
     keep(record(wall_s=60.0))
     assert expected_minutes(row(share=0.5)) == 1.0
+
+
+def test_a_row_with_seeds_of_its_own_runs_with_those_alone() -> None:
+    rows = [row(), replace(row(), row="one", seeds=(1,))]
+    found = plan(rows, [0, 1])
+    assert [(each.row, each.run.seed) for each in found] == [("vanilla", 0), ("vanilla", 1), ("one", 1)]

@@ -1,0 +1,57 @@
+"""The published cascade: both levels' weights of one finished run of this machine, as files in half precision.
+
+Of the seeds that are done it is the one whose error is nearest to their mean: neither the best nor the worst.
+"""
+
+from pathlib import Path
+
+from experiments.landmark_export import levels_of, net_of
+from experiments.suite.files import write_bytes
+from experiments.suite.paths import published, shown
+from experiments.suite.record import Record
+from experiments.suite.store import Run
+from lightning_modules.cascade_files import level_file
+from lightning_modules.errors import UserError
+
+METRIC = "test/nme"
+LARGEST = 2**20  # bytes
+
+
+def paths() -> list[Path]:
+    return [published() / "weights" / f"landmarks_level_{number}.safetensors" for number in (1, 2)]
+
+
+def publish(run_id: str, seeds: list[int]) -> list[Path]:
+    """Writes the files of a level_2's runs and of its level_1; none where no seed is done here.
+
+    Raises:
+        UserError: the weights of the run are gone.
+    """
+    records = [record for seed in seeds if (record := Run(run_id, seed).record()) and record.status == "done"]
+    if not records:
+        return []
+    mean = sum(record.metrics[METRIC] for record in records) / len(records)
+    second = min(records, key=lambda record: (abs(record.metrics[METRIC] - mean), record.seed))
+    for number, (path, record) in enumerate(zip(paths(), levels_of(second), strict=True), 1):
+        content = _file(number, record)
+        if len(content) > LARGEST:
+            raise UserError(f"{shown(path)}: {len(content):,} bytes are more than {LARGEST:,}; publish a smaller net")
+        write_bytes(path, content)
+    return paths()
+
+
+def _file(number: int, record: Record) -> bytes:
+    config, data = record.config, record.config["data"]
+    about = {
+        "level": number,
+        "arch": config["arch"],
+        "points": data["points"],
+        "landmarks": config["landmarks"],
+        "mean": data["mean"],
+        "std": data["std"],
+        "data": {"name": data["name"], "version": data.get("version")},
+        "run_id": record.run_id,
+        "seed": record.seed,
+        METRIC: record.metrics[METRIC],
+    }
+    return level_file(net_of(record), about)

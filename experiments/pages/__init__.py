@@ -1,0 +1,1 @@
+"""The report: static pages made of records, tables and contracts alone. Imports no torch, no wandb."""

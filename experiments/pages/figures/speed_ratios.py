@@ -1,0 +1,45 @@
+"""How many times faster than the first row of its group: ours as bars, what the paper finds as a mark on each."""
+
+from dataclasses import replace
+
+from experiments.pages.charts import Bar, Bars, Drawing
+from experiments.pages.gather import View
+from experiments.suite.columns import REL
+
+SOURCE = {"here": "this machine", "published": "published"}
+
+
+def drawings(view: View) -> list[Drawing]:
+    """One for each such timed column."""
+    columns = [each for each in view.data["columns"] if each["kind"] == "timed" and each["name"].endswith(REL)]
+    return [_bars(view, column["name"], column["label"]) for column in columns]
+
+
+def _bars(view: View, name: str, label: str) -> Bars:
+    groups: dict[str, list[Bar]] = {}
+    rows = {row["row"]: row for row in view.data["rows"]}
+    for row in view.table.rows:
+        if row.name in rows:
+            cell = rows[row.name]["cells"][name]
+            side = cell["here"] or cell["published"]
+            value, low, high = (side[end] for end in ("mean", "low", "high")) if side else (None, None, None)
+            groups.setdefault(row.group, []).append(Bar(row.label, value, low, high, cell["paper"]))
+    kept = {group: bars for group, bars in groups.items() if any(bar.value or bar.paper for bar in bars)}
+    measured = label.split(", times")[0]
+    return Bars(
+        f"{view.name}-{name.replace('/', '-')}",
+        f"{measured}, relative to the first row of each group",
+        "Bars: the median over rounds, taken within each round, with its 95 % interval. Diamonds: the paper's ratio, on its own "
+        "machines. Longer is better.",
+        "times the first row",
+        SOURCE[view.source],
+        tuple(_named(group.replace("_", " ") or view.name, bars) for group, bars in kept.items()),
+    )
+
+
+def _named(group: str, bars: list[Bar]) -> tuple[str, tuple[Bar, ...]]:
+    """``GPU x1, c1:c2 = 1:1`` and its like under the head ``GPU x1``, where all of a group begin alike."""
+    heads = {bar.label.partition(", ")[0] for bar in bars}
+    if len(heads) > 1 or not all(bar.label.partition(", ")[2] for bar in bars):
+        return group, tuple(bars)
+    return heads.pop(), tuple(replace(bar, label=bar.label.partition(", ")[2]) for bar in bars)

@@ -1,0 +1,60 @@
+"""The figure of a table's cumulative error distributions, from the table's data alone: <table>-ced.png and .svg."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.suite import fingerprint
+from experiments.suite.figure import DOTS_PER_INCH, METADATA, SETTINGS, STYLES, WIDTH
+from experiments.suite.files import write_bytes
+from experiments.suite.rendering import has_curves
+
+HEIGHT = 2.8  # inches
+EVERY = 8  # points of a curve between two markers
+
+
+def draw(data: dict[str, Any], folder: Path) -> list[Path]:
+    """Each file whole or absent; none where the table has no curves, or none of them is known.
+
+    Of this machine's runs where there are any, else of what is published. What is there of the same is not drawn again.
+    """
+    if not has_curves(data):
+        return []
+    found = data["ced"]
+    side = next(side for side in ("here", "published") if any(row[side] for row in found["rows"]))
+    paths = {suffix: folder / f"{data['table']}-ced.{suffix}" for suffix in ("png", "svg")}
+    content = json.dumps([found, side], sort_keys=True) + fingerprint.of_file(Path(__file__))
+    origin = f"data and code {hashlib.sha256(content.encode()).hexdigest()[:32]}"
+    if paths["png"].is_file() and paths["svg"].is_file() and origin.encode() in paths["svg"].read_bytes():
+        return list(paths.values())
+    from matplotlib import rc_context  # takes half a second, and most commands draw nothing
+
+    with rc_context(SETTINGS):
+        drawn = _drawn(data, side)
+        for suffix, path in paths.items():
+            out = io.BytesIO()
+            metadata = METADATA[suffix] | ({"Description": origin} if suffix == "svg" else {})
+            drawn.savefig(out, format=suffix, metadata=metadata, dpi=DOTS_PER_INCH)
+            write_bytes(path, out.getvalue())
+    return list(paths.values())
+
+
+def _drawn(data: dict[str, Any], side: str) -> Any:
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = drawn.subplots()
+    found = data["ced"]
+    for number, (row, (colour, marker, line)) in enumerate(zip(found["rows"], STYLES, strict=False)):
+        if row[side]:
+            axes.plot(
+                found["at"], row[side], color=colour, marker=marker, linestyle=line, linewidth=1, markersize=3,
+                markevery=(number, EVERY), label=row["label"],
+            )  # fmt: skip
+    column = next(each for each in data["columns"] if each["name"] == found["metric"])
+    axes.set(xlabel=column["header"], ylabel="Share of the faces, %", xlim=(0, found["at"][-1]), ylim=(0, 100))
+    axes.grid(linewidth=0.3)
+    axes.legend(loc="lower right", fontsize=6.5, frameon=False)
+    return drawn

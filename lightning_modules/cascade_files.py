@@ -1,0 +1,76 @@
+"""A cascade's levels as files: weights in half precision (safetensors), and as JSON all that is needed to use them.
+
+Nothing is unpickled: a file names a net of this suite, and its tensors must be that net's.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from lightning_modules.data.batches import Normalise
+from lightning_modules.errors import CorruptFileError, UserError
+from lightning_modules.landmark_cascade import Cascade, rule_of
+from lightning_modules.landmark_options import Options
+from lightning_modules.nets.build import build_net
+
+KEY = "cascade"  # of the JSON among the file's own metadata
+FIELDS = {"level": int, "arch": dict, "points": int, "landmarks": dict, "mean": list, "std": list}
+
+
+def level_file(net: nn.Module, about: Mapping[str, Any]) -> bytes:
+    """The file of a level: numbers in 16 bits. ``about`` has ``FIELDS`` and whatever else is to be known of it."""
+    tensors = {name: _half(tensor.detach().cpu()) for name, tensor in net.state_dict().items()}
+    return save(tensors, {KEY: json.dumps(dict(about), allow_nan=False)})
+
+
+def load_level(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The level's net in evaluation mode, in 32 bits, and what its file says of it.
+
+    Raises:
+        CorruptFileError: it is no such file, or its tensors are not those of the net that it names.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = _about((file.metadata() or {}).get(KEY))
+            net = build_net(about["arch"], 2 * about["points"], len(about["mean"]))
+            wanted = net.state_dict()
+            shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            if shapes != {name: list(tensor.shape) for name, tensor in wanted.items()}:
+                raise ValueError("its tensors are not those of the net that it names")
+            held = {name: file.get_tensor(name).to(tensor.dtype) for name, tensor in wanted.items()}
+    except (SafetensorError, UserError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CorruptFileError(f"{path}: is no level of a cascade ({reason}); write it again") from error
+    net.load_state_dict(held)
+    return net.eval(), about
+
+
+def load(paths: Sequence[Path]) -> Cascade:
+    """The cascade of its levels' files, level_1 first. Raises CorruptFileError as ``load_level``."""
+    nets, abouts = zip(*(load_level(path) for path in paths), strict=True)
+    last = abouts[-1]
+    try:
+        options = Options.of(last["landmarks"])
+    except (KeyError, TypeError) as error:
+        raise CorruptFileError(f"{paths[-1]}: does not say how it crops; write it again") from error
+    return Cascade(nets, options.size, Normalise(tuple(last["mean"]), tuple(last["std"])), rule_of(options)).eval()
+
+
+def _about(text: str | None) -> dict[str, Any]:
+    about = json.loads(text or "null")
+    if not isinstance(about, dict):
+        raise ValueError("it does not say what it is")
+    for name, kind in FIELDS.items():
+        if not isinstance(about.get(name), kind):
+            raise ValueError(f"it does not say its {name}")
+    return about
+
+
+def _half(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float16 if tensor.is_floating_point() else tensor.dtype).contiguous().clone()

@@ -1,0 +1,1 @@
+"""Readers of annotated photos, one format a file; all give a list of ``Annotation``."""

@@ -1,0 +1,179 @@
+"""An annotated face in a photo, and a set of such faces as pictures that are read when they are looked at."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lightning_modules.errors import CorruptFileError, UserError, check_choice
+from lightning_modules.faces.landmark_set import LandmarkSet
+from lightning_modules.faces.markup import MARKUPS, five_points
+
+VIEWS = ("auto", "picture", "face")
+Region = tuple[int, int, int, int]  # left, top, right, bottom; the latter two are the first pixels outside
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """``points`` (K, 2) float32 of a face in the photo ``picture``, 0-based pixels; ``flags``: what else is known."""
+
+    picture: Path
+    points: np.ndarray
+    flags: Mapping[str, float] = field(default_factory=dict)
+
+
+class Photos(Sequence[np.ndarray]):
+    """(H, W, 3) uint8 RGB each, decoded when it is asked for; of each photo a region, or all (None)."""
+
+    def __init__(self, paths: Sequence[Path], regions: Sequence[Region | None]):
+        self.paths, self.regions = paths, regions
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
+        """Raises CorruptFileError for a photo that cannot be read."""
+        image, region = read_photo(self.paths[index]), self.regions[index]
+        if region is None:
+            return image
+        left, top, right, bottom = region
+        return image[top:bottom, left:right]
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8, its pixels as they are stored: annotations count those, not the ones an orientation tag asks for.
+
+    Raises CorruptFileError, naming the file.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CorruptFileError(f"{path} cannot be read as a picture ({error}); mend it or take it out") from error
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Width and height, from the file's head alone. Raises CorruptFileError, naming the file."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CorruptFileError(f"{path} cannot be read as a picture ({error}); mend it or take it out") from error
+
+
+def as_set(
+    faces: Sequence[Annotation], root: Path, points: int = 5, view: str = "auto", margin: float = 0.5
+) -> LandmarkSet:
+    """The faces as a set with 5 points each, or with all that are annotated.
+
+    ``view``: ``picture``, the whole photo; ``face``, the box of the face's points, with ``margin`` times its longer side
+    around it as far as the photo goes; ``auto``, the whole photo unless it has several faces. ``scale``, the distance of
+    the eyes by the picture's width, is among the attributes.
+
+    Raises:
+        UserError: there is no face, the faces have not the same markup, or it has not so many points.
+        CorruptFileError: a photo cannot be read.
+    """
+    check_choice("data.view", view, VIEWS)
+    check_choice("data.points", points, MARKUPS)
+    if not faces:
+        raise UserError(f"data.root={root}: has no annotated face")
+    if margin < 0:
+        raise UserError(f"data.margin={margin}: must be 0 or more")
+    markups = sorted({len(face.points) for face in faces})
+    if len(markups) > 1 and points != 5:
+        raise UserError(
+            f"data.root={root}: has faces with {' and '.join(map(str, markups))} points; data.points=5 suits all"
+        )
+    if points not in (5, *markups):
+        raise UserError(f"data.points={points}: the faces in {root} have {markups[0]}; data.points=5 always goes")
+    times: dict[Path, int] = {}
+    for face in faces:
+        times[face.picture] = times.get(face.picture, 0) + 1
+    sizes = {path: photo_size(path) for path in times}
+    regions = [
+        _region(face.points, sizes[face.picture], margin)
+        if view == "face" or (view == "auto" and times[face.picture] > 1) else None for face in faces
+    ]  # fmt: skip
+    shown = [
+        face.points - np.array(region[:2] if region else (0, 0), np.float32)
+        for face, region in zip(faces, regions, strict=True)
+    ]
+    fives = np.stack([five_points(each) for each in shown])
+    widths = np.array(
+        [
+            region[2] - region[0] if region else sizes[face.picture][0]
+            for face, region in zip(faces, regions, strict=True)
+        ]
+    )
+    flags = {name: np.array([face.flags[name] for face in faces], np.float32) for name in faces[0].flags}
+    return LandmarkSet(
+        images=Photos([face.picture for face in faces], regions),
+        points=fives if points == 5 else np.stack(shown),
+        attributes={"scale": (np.linalg.norm(fives[:, 0] - fives[:, 1], axis=1) / widths).astype(np.float32), **flags},
+        names=[_name(face.picture, root) for face in faces],
+    )
+
+
+def _name(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+
+def _region(points: np.ndarray, size: tuple[int, int], margin: float) -> Region:
+    low, high = points.min(0), points.max(0)
+    around = margin * float((high - low).max())
+    left, top = (max(0, int(np.floor(value - around))) for value in low)
+    right, bottom = (min(most, int(np.ceil(value + around)) + 1) for value, most in zip(high, size, strict=True))
+    return min(left, size[0] - 1), min(top, size[1] - 1), max(right, 1), max(bottom, 1)
+
+
+def shared_out(
+    faces: Iterable[Annotation], root: Path, shares: Mapping[str, float], seed: int
+) -> dict[str, list[Annotation]]:
+    """The faces by split, each photo with all its faces in one: by the SHA-256 of ``seed`` and the photo's name.
+
+    Raises UserError where ``shares`` are no shares of one.
+    """
+    if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+        raise UserError(f"data.shares={dict(shares)}: must be shares from 0 to 1 that add up to 1")
+    found: dict[str, list[Annotation]] = {name: [] for name in shares}
+    for face in faces:
+        digest = hashlib.sha256(f"{seed}/{_name(face.picture, root)}".encode()).digest()
+        place, above = int.from_bytes(digest[:8], "big") / 2**64, 0.0
+        for name, share in shares.items():
+            above += share
+            if place < above or name == [*shares][-1]:
+                found[name].append(face)
+                break
+    return found
+
+
+def numbers(words: Sequence[str], where: str) -> np.ndarray:
+    """(n,) float32. Raises CorruptFileError, beginning with ``where``, unless all are finite numbers."""
+    try:
+        found = np.array([float(word) for word in words], np.float64)
+    except ValueError as error:
+        raise CorruptFileError(f"{where}: {error}; numbers are due there") from error
+    if not np.isfinite(found).all() or (np.abs(found) > 1e6).any():
+        raise CorruptFileError(f"{where}: {' '.join(words[:4])} ... holds a number that is no place in a picture")
+    return found.astype(np.float32)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Raises UserError where there is no such file, CorruptFileError where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; data.root has to hold it") from error
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{path} is no text ({error.reason} at byte {error.start})") from error
+
+
+def existing(path: Path, where: str) -> Path:
+    """``path``. Raises UserError, beginning with ``where``, unless it is a file."""
+    if not path.is_file():
+        raise UserError(f"{where}: names {path}, which is not there")
+    return path
