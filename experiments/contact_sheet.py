@@ -1,7 +1,7 @@
 """Rows of the faces of a data set in one picture, to look at.
 
 python -m experiments.contact_sheet [data=synthetic_faces] [split=train] [first=0] [rows=6] [columns=10] [zoom=1]
-                                    [points=0] [out=contact_sheet.png]
+                                    [points=0] [out=results/local/contact_sheet.png]
 
 points: 5 or 68 are drawn, 0 are not. Further overrides (data.seed=1, data.root=FOLDER) go to the data set.
 """
@@ -12,13 +12,13 @@ from typing import Any
 
 from experiments.suite import cli
 from experiments.suite.compose import compose
-from experiments.suite.paths import DATA_CACHE
+from experiments.suite.paths import DATA_CACHE, local, shown
 from experiments.suite.progress import View, print_line
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError, check_choice
 
 OWN = {"data": "synthetic_faces", "split": "train", "first": 0, "rows": 6, "columns": 10, "zoom": 1, "points": 0,
-       "quality": 85, "out": "contact_sheet.png"}  # fmt: skip
+       "quality": 85, "out": None}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -35,12 +35,13 @@ def main(arguments: list[str]) -> int:
     picture = sheet(
         faces, range(own["first"], min(count, len(faces))), own["columns"], own["zoom"], bool(own["points"])
     )
-    out = Path(own["out"])
+    out = Path(own["out"] or local() / "contact_sheet.png")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         picture.save(out, quality=own["quality"], optimize=True)
     except ValueError as error:
         raise UserError(f"out={out}: {error}; name a .png or .jpg file") from error
-    print_line(f"{out}: {min(count, len(faces)) - own['first']} faces")
+    print_line(f"{shown(out)}: {min(count, len(faces)) - own['first']} faces")
     return 0
 
 
