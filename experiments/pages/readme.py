@@ -24,7 +24,10 @@ def markdown(report: Report) -> str:
 def _line(view: View) -> str:
     promised = [row for row in view.request.rows if not view.table.row(row.row).extra]
     records = [record for row in promised for record in view.published.records.get(row.row, ())]
-    done, total = sum(record.status in FINISHED for record in records), len(promised) * len(view.table.seeds)
+    done, total = (
+        sum(record.status in FINISHED for record in records),
+        sum(len(view.table.seeds_of(row.row)) for row in promised),
+    )
     verdicts = words.counted(claim["published"]["verdict"] for claim in view.data["claims"])
     said = ", ".join(f"{count} {MARKS[verdict]}&nbsp;{verdict}" for verdict, count in verdicts.items())
     runs = f"{done} of {total}" if total else "none needed"

@@ -40,7 +40,7 @@ def _entry(report: Report, view: View) -> dict[str, Any]:
         "verdicts": words.counted(claim[view.side(claim)]["verdict"] for claim in view.data["claims"]),
         "claims": len(view.data["claims"]),
         "done": done,
-        "total": len(promised) * len(view.table.seeds),
+        "total": sum(len(view.table.seeds_of(row.row)) for row in promised),
         "budget": view.data["budget"] if view.table.is_trained else "none",
         "last": _last(mine, view),
         "trained": sum(_seconds(each) for each in mine),
