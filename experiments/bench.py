@@ -34,6 +34,7 @@ AT_LEAST = {
     "ours/stock, contiguous, MobileNetV2": 1.8,
     "ours/dahuffman, AlexNet": 30,
     "8 smoke runs, side by side/one after another": 1.6,
+    "cascade, both levels (faces/s)": 300,
 }
 AT_MOST = {
     "start to first step": 10.0,
@@ -66,7 +67,8 @@ def main(arguments: list[str]) -> int:
         | _loops(own["rounds"], own["steps"])
         | _tiny_maps(own["rounds"])
         | _coding(own["rounds"])
-        | _sweeps(min(own["rounds"], 3)),
+        | _sweeps(min(own["rounds"], 3))
+        | _landmarks(own["rounds"]),
     }
     path = local() / "bench" / f"{found['at'].replace(':', '')}.json"
     write_json(path, found)
@@ -136,6 +138,14 @@ def _sweeps(rounds: int) -> dict[str, Any]:
     of_eight = {f"8 smoke runs, {side} (s)": spread(found[side]) for side in (together, alone)}
     speed = {"8 smoke runs, side by side/one after another": ratio(found[alone], found[together])}
     return {**of_eight, **speed, finished: spread(found[finished])}
+
+
+def _landmarks(rounds: int) -> dict[str, Any]:
+    from experiments.benchmarks import landmarks  # imports torch
+
+    print_line("landmarks of faces, all threads")
+    with landmarks.sides() as sides:
+        return {name: spread(values) for name, values in interleaved(sides, rounds, print_line).items()}
 
 
 def _show(measured: dict[str, Any]) -> None:

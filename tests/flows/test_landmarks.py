@@ -129,5 +129,14 @@ def test_published_weights_find_faces_in_photos(done: Path, tmp_path: Path) -> N
     assert (
         len(json.loads(answer.stdout)) == 1 and answer.stderr.startswith("skipped: ") and "broken.jpg" in answer.stderr
     )
+    assert (results / "local" / "landmarks" / "one.jpg.png").is_file()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPACT_NETS_RESULTS", str(results))
+        level_1 = next(
+            record["provenance"]["parent"]["run_id"] for record in records(done).values()
+            if record["provenance"]["run_id"] == run_id
+        )  # fmt: skip
+        assert cascade_weights.problem([level_1, run_id]) is None
+        assert "not of another-run" in str(cascade_weights.problem(["another-run", run_id]))
     answer = verb(results, "landmarks", f"image={photos / 'none.jpg'}")
     assert answer.returncode == 2 and answer.stderr.startswith("error: image=")

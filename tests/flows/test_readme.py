@@ -15,7 +15,16 @@ REFUSED = {  # what a test does not have, by a part of the command that needs it
     "make sync": "needs a W&B account|has no runs",
     "data.root=/data/imagenet": "data.root=/data/imagenet: no such folder",
 }
-SLOW = ("SEEDS=0,1,2,3,4", "seed=0,1", "FRESH=1", "recipe.lr=", "compression=", "range(", "contact_sheet")
+SLOW = (
+    "SEEDS=0,1,2,3,4",
+    "seed=0,1",
+    "FRESH=1",
+    "recipe.lr=",
+    "compression=",
+    "range(",
+    "contact_sheet",
+    "experiments.search",
+)
 
 
 def commands() -> list[str]:
@@ -38,7 +47,11 @@ def shortened(command: str) -> list[str]:
             return ["make", "-n", *words[1:]]
         return [*words, "BUDGET=smoke"] if "table3" in words and "BUDGET=" not in command else words
     assert words[0] == ".venv/bin/python"
-    return [*words, "budget=smoke"] if "experiments.run" in words and "budget=" not in command else words
+    return (
+        [*words, "budget=smoke"]
+        if "experiments.run" in words and not {"budget", "cfg"} & set(re.split(r"\W+", command))
+        else words
+    )
 
 
 @pytest.fixture(scope="module")
