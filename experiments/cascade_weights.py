@@ -1,8 +1,10 @@
 """The published cascade: both levels' weights of one finished run of this machine, as files in half precision.
 
-Of the seeds that are done it is the one whose error is nearest to their mean: neither the best nor the worst.
+Of the seeds that are done it is the one whose error on the validation faces is nearest to their mean: neither the best nor
+the worst, and not chosen by the test faces.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.landmark_export import levels_of, net_of
@@ -10,15 +12,28 @@ from experiments.suite.files import write_bytes
 from experiments.suite.paths import published, shown
 from experiments.suite.record import Record
 from experiments.suite.store import Run
-from lightning_modules.cascade_files import level_file
-from lightning_modules.errors import UserError
+from lightning_modules.cascade_files import level_file, load_level
+from lightning_modules.errors import CorruptFileError, UserError
 
-METRIC = "test/nme"
+METRIC = "val/nme"
 LARGEST = 2**20  # bytes
 
 
 def paths() -> list[Path]:
     return [published() / "weights" / f"landmarks_level_{number}.safetensors" for number in (1, 2)]
+
+
+def problem(run_ids: Sequence[str]) -> str | None:
+    """What is wrong with the files that are there: they are not of the runs ``run_ids``, level_1's first. None: nothing."""
+    try:
+        found = [load_level(path)[1].get("run_id") for path in paths()]
+    except CorruptFileError as error:
+        return str(error)
+    if found != list(run_ids):
+        return (
+            f"{shown(paths()[0].parent)} has the weights of {', '.join(map(str, found))}, not of {', '.join(run_ids)}"
+        )
+    return None
 
 
 def publish(run_id: str, seeds: list[int]) -> list[Path]:
@@ -52,6 +67,5 @@ def _file(number: int, record: Record) -> bytes:
         "data": {"name": data["name"], "version": data.get("version")},
         "run_id": record.run_id,
         "seed": record.seed,
-        METRIC: record.metrics[METRIC],
     }
     return level_file(net_of(record), about)

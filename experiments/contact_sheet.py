@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
 
     count = own["first"] + own["rows"] * own["columns"]
     faces = _faces({**data, "points": own["points"] or 5}, own["split"], count)
+    if own["first"] >= len(faces):
+        raise UserError(f"first={own['first']}: {own['split']} has {len(faces):,} faces, counted from 0")
     picture = sheet(
         faces, range(own["first"], min(count, len(faces))), own["columns"], own["zoom"], bool(own["points"])
     )

@@ -11,7 +11,10 @@ import torch
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from lightning_modules import cascade_files
+from lightning_modules.errors import CorruptFileError, UserError
+from lightning_modules.faces.annotated import faces_in, split_in
 from lightning_modules.faces.markup import NAMES_OF_5
+from lightning_modules.faces.readers.annotation import rgb
 from lightning_modules.landmark_cascade import Cascade
 from lightning_modules.landmark_metrics import all_nmes, summary
 
@@ -44,20 +47,27 @@ class Finder:
         size = (width, height)
         smaller = picture if size == picture.size else picture.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
         pixels = torch.from_numpy(np.array(smaller)).permute(2, 0, 1)[None]
-        # From the centre of the first pixel to that of the last, as crops have it.
-        factor = (np.array(size) - 1) / np.maximum(np.array(picture.size) - 1, 1)
+        factor = np.array(size) / np.array(picture.size)  # Pillow has the pictures' edges in one place
         boxes = None
         if box is not None:
             left, top, wide, high = box
-            around = [left + wide / 2, top + high / 2, AROUND * wide / 2, AROUND * high / 2]
-            boxes = torch.tensor([around], dtype=torch.float32) * torch.tensor([*factor, *factor], dtype=torch.float32)
+            centre = (np.array([left + wide / 2, top + high / 2]) + 0.5) * factor - 0.5
+            half = AROUND * np.array([wide, high]) / 2 * factor
+            boxes = torch.tensor([[*centre, *half]], dtype=torch.float32)
         with torch.inference_mode():
             found = self.cascade(pixels, boxes)[:, 0].numpy()
-        return (found / factor).astype(np.float32)
+        return ((found + 0.5) / factor - 0.5).astype(np.float32)
 
     def found(self, path: Path, box: Sequence[float] | None = None) -> tuple[Image.Image, dict[str, Any]]:
-        """The picture, and {"size": [w, h], "level_1": {point: [x, y]}, ...}. Raises Broken."""
+        """The picture, and {"size": [w, h], "level_1": {point: [x, y]}, ...}.
+
+        Raises:
+            Broken: the picture cannot be read.
+            UserError: the box lies beside it.
+        """
         picture = opened(path)
+        if box is not None:
+            check_box(box, picture.size)
         points = self.points(picture, box)
         names = NAMES_OF_5 if points.shape[1] == 5 else [str(number) for number in range(points.shape[1])]
         levels = {
@@ -78,29 +88,41 @@ class Finder:
         return png(with_points(picture, list(zip(levels, COLOURS, strict=False))))
 
     def measured(self, folder: Path, view: str) -> tuple[dict[str, Any], list[str]]:
-        """All metrics of each level on annotated photos, of each face its NME; and what was left out. Raises UserError.
+        """All metrics of each level on annotated photos, of each face its NME; and what was left out.
 
-        ``view``: what level_1 sees of a photo (lightning_modules/faces/readers/annotation.py).
+        A photo is read, looked at and forgotten before the next. ``view``: what level_1 sees of it
+        (lightning_modules/faces/readers/annotation.py).
+
+        Raises:
+            UserError: the folder's annotations are none that are known, or no photo can be read.
         """
-        from lightning_modules.faces.annotated import faces_in
-
         problems: list[str] = []
-        annotated = faces_in(folder, view=view, skipped=lambda problem: problems.append(str(problem)))
-        pictures = [Image.fromarray(np.ascontiguousarray(image)) for image in annotated.images]
-        found = np.stack([self.points(picture) for picture in pictures], 1)
-        sizes = np.array([picture.size for picture in pictures])
-        nmes = [all_nmes(level, annotated.points, sizes) for level in found]
+        annotated = faces_in(folder, view=view, skipped=problems.append)
+        seen, points = [], []
+        for index in range(len(annotated)):
+            try:
+                picture = Image.fromarray(np.ascontiguousarray(annotated.images[index]))
+            except CorruptFileError as error:
+                problems.append(str(error))
+                continue
+            seen.append(index)
+            points.append(self.points(picture))
+        if not seen:
+            raise UserError(f"image={folder}: no annotated photo there can be used; the first: {problems[0]}")
+        true, sizes = annotated.points[seen], annotated.sizes()[seen]
+        nmes = [all_nmes(level, true, sizes) for level in np.stack(points, 1)]
         faces = [
             {
-                "image": str(name),
-                **{f"level_{number}": round(float(level[""][index]), 2) for number, level in enumerate(nmes, 1)},
+                "image": str(annotated.names[index]),
+                **{f"level_{number}": round(float(level[""][place]), 2) for number, level in enumerate(nmes, 1)},
             }
-            for index, name in enumerate(annotated.names)
+            for place, index in enumerate(seen)
         ]
         levels = {f"level_{number}": _rounded(summary(level)) for number, level in enumerate(nmes, 1)}
         better = 100 * float((nmes[-1][""] < nmes[0][""]).mean())
         return {
             "faces": len(faces),
+            "split": split_in(folder),
             "view": view,
             **levels,
             "better_with_level_2": round(better, 1),
@@ -112,18 +134,34 @@ def opened(path: Path) -> Image.Image:
     """An RGB picture as it is to be looked at. Raises Broken."""
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
+            picture = rgb(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
         raise Broken("is no picture") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise Broken(f"cannot be read ({' '.join(str(error).split())[:120]})") from error
+    except Exception as error:  # decoders raise whatever a broken file leads them to
+        raise Broken(f"cannot be read ({' '.join(str(error).split())[:120] or type(error).__name__})") from error
     if min(picture.size) < SMALLEST:
         raise Broken(f"has {picture.size[0]}x{picture.size[1]} pixels; {SMALLEST} a side are the least")
     return picture
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def check_box(box: Sequence[float], size: tuple[int, int]) -> None:
+    """Raises UserError unless left, top, width and height meet a picture of that width and height."""
+    left, top, wide, high = box
+    if left >= size[0] or top >= size[1] or left + wide <= 0 or top + high <= 0:
+        raise UserError(
+            f"box={','.join(f'{number:g}' for number in box)}: lies beside the picture of {size[0]}x{size[1]} pixels"
+        )
+
+
+def pictures_in(folder: Path, out: Path) -> list[Path]:
+    """The pictures below ``folder`` but for those below ``out``, where drawings go, if that is in it."""
+    drawings = out.resolve()
+    own = drawings if folder.resolve() in drawings.parents else None
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and own not in path.resolve().parents
+    )
 
 
 def with_points(picture: Image.Image, layers: Sequence[tuple[np.ndarray, str]]) -> Image.Image:

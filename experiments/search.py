@@ -5,12 +5,12 @@ python -m experiments.search search=lr_wd method=tpe trials=0 jobs=0 budget=prox
 Looks at validation and nothing else. The same command goes on where it was stopped, and works beside itself.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 
 from experiments.suite import aggregate_view, cli, study, study_figure, study_report, sweep
-from experiments.suite.compose import compose, remember
+from experiments.suite.compose import compose, frozen, remember
 from experiments.suite.devices import places
+from experiments.suite.launch import say_failures
 from experiments.suite.paths import shown
 from experiments.suite.progress import print_line
 from experiments.suite.store import Run
@@ -27,19 +27,19 @@ METHODS = ("tpe", "grid")
 def main(arguments: list[str]) -> int:
     own, extra = parse(arguments, OWN, passes_on=True)
     check_choice("method", own["method"], METHODS)
-    launcher, extra = chosen(extra)
+    launcher, extra = chosen(extra, jobs=own["jobs"])
     for override in extra:
         if override.lstrip("+").startswith(("seed=", "label=", "tags=")):
             raise UserError(f"{override}: a search chooses that itself (conf/search)")
     search = study.load(own["search"], extra, own["trials"])
     if own["method"] == "grid":
-        return grid(search, extra and list(extra), launcher)
+        return grid(search, launcher)
     if not launcher.is_here:
         raise UserError("hydra/launcher=slurm: a search runs on one machine; method=grid runs on a cluster")
-    return tpe(search, own["jobs"] or launcher.jobs)
+    return tpe(search, launcher.jobs)
 
 
-def grid(search: Search, extra: Sequence[str], launcher: sweep.Launcher) -> int:
+def grid(search: Search, launcher: sweep.Launcher) -> int:
     """Every point of the grid with every seed: a plain sweep, ranked by validation."""
     for axis in search.axes:
         if not axis.grid:
@@ -56,6 +56,7 @@ def grid(search: Search, extra: Sequence[str], launcher: sweep.Launcher) -> int:
 
 def tpe(search: Search, jobs: int) -> int:
     """Tries points until the study has all its trials, and says what was found."""
+    frozen()
     print_line(f"{search.title}: {search.trials} trials, {search.column.name}, in {shown(search.folder)}/study.db")
     import torch  # noqa: F401  # takes seconds: before trials wait for their first look
 
@@ -71,8 +72,7 @@ def tpe(search: Search, jobs: int) -> int:
         print_line(line)
     paths = [study_report.write_csv(search, found), *study_figure.draw(search, found)]
     print_line(f"written to {', '.join(shown(path) for path in paths)}")
-    for (reason, _), names in failures.items():
-        print_line(f"failed: {', '.join(names)}: {reason}")
+    say_failures(failures)
     return 1 if failures else 0
 
 

@@ -5,6 +5,7 @@ python -m experiments.table table=table3 budget=proxy seeds=0,1,2 fresh=false jo
 With runs={field:value} or by=[field] in the place of table=: any records, as means over seeds (aggregate_view.py).
 """
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,16 +17,16 @@ from rich.console import Console
 
 from experiments.counting import code_missing, count_missing
 from experiments.suite import aggregate_view, cli, online, rendering
-from experiments.suite.compose import compose
+from experiments.suite.compose import compose, frozen
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.evidence import unreadable
-from experiments.suite.launch import Failures, Pool
+from experiments.suite.launch import Failures, Pool, say_failures
 from experiments.suite.paths import ROOT, shown
 from experiments.suite.plan import PlannedRun, longest_first, minutes_left
 from experiments.suite.progress import duration, print_line
 from experiments.suite.regenerate import Request, published_request, render, write_local
 from experiments.suite.store import Busy
-from experiments.suite.sweep_launchers import chosen, without
+from experiments.suite.sweep_launchers import Launcher, chosen, without
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
@@ -36,15 +37,18 @@ def main(arguments: list[str]) -> int:
     if aggregate_view.is_meant(arguments):
         return aggregate_view.main(arguments)
     own, extra = parse(arguments, OWN, passes_on=True)
-    launcher, extra = chosen(extra, own["launcher"])
+    launcher, extra = chosen(extra, own["launcher"], own["jobs"])
     request = Request.of(own["table"], own["budget"], own["seeds"], extra)
     missing = [run for run in request.planned() if run.to_do or own["fresh"]]
-    places = request.places(own["jobs"], launcher, len(missing))
-    print_line(outlook(request, missing, len(places)))
+    places = request.places(0, launcher, len(missing))
+    to_measure = bool(request.table.timed) and (own["fresh"] or bool(request.untimed()))
+    print_line(outlook(request, missing, launcher.at_a_time(places)))
     for line in unreadable(request.subjects, request.timing_path()):
         print_line(f"warning: {line}; it is made again")
     failures = {}
     logger = online.reachable(compose(request.rows[0].overrides)["logger"]) if missing else {}
+    if missing or to_measure:
+        frozen()
     if missing:
         _show_published(request)
         _render_faces(request)
@@ -53,8 +57,8 @@ def main(arguments: list[str]) -> int:
         failures = _run(pool, missing if own["fresh"] else ())
     count_missing(request)
     code_missing(request)
-    if request.table.timed and (own["fresh"] or request.untimed()):
-        _measure(request)
+    if to_measure:
+        _measure(request, launcher)
     data, problems = render(request)
     rendering.terminal(data, Console())
     print_line(_written(data))
@@ -62,8 +66,7 @@ def main(arguments: list[str]) -> int:
         _log(data, logger)
     for line in problems:
         print_line(f"warning: {line}")
-    for (reason, _), names in failures.items():
-        print_line(f"failed: {', '.join(names)}: {reason}")
+    say_failures(failures)
     if failures and all(code == cli.USER_ERROR for _, code in failures):
         return cli.USER_ERROR
     return 1 if failures else 0
@@ -111,10 +114,16 @@ def _rehearse(arguments: Sequence[str]) -> None:
         raise UserError(said[-1].removeprefix("error: ") if said else "the runs could not be built")
 
 
-def _measure(request: Request) -> None:
-    """In a process of its own, whose threads nobody else has set. What it has to say goes to the terminal."""
-    command = [sys.executable, "-m", "experiments.measure", f"table={request.table.name}", f"budget={request.budget}"]
-    if subprocess.run([*command, *request.extra], cwd=ROOT).returncode:
+def _measure(request: Request, launcher: Launcher) -> None:
+    """In a process of its own, whose threads nobody else has set. What it has to say goes to the terminal.
+
+    Not where the runs go elsewhere: this is a login node then, which others use as well.
+    """
+    words = ["-m", "experiments.measure", f"table={request.table.name}", f"budget={request.budget}", *request.extra]
+    if not launcher.is_here:
+        command = shlex.join([".venv/bin/python", *words])
+        print_line(f"the speed was not measured on this node; on one that has nothing else to do: {command}")
+    elif subprocess.run([sys.executable, *words], cwd=ROOT).returncode:
         print_line("warning: the speed was not measured")
 
 

@@ -20,6 +20,7 @@ from lightning_modules.landmark_options import Options
 from lightning_modules.nets.build import build_net
 
 KEY = "cascade"  # of the JSON among the file's own metadata
+ALIKE = ("points", "mean", "std")  # of all levels
 FIELDS = {"level": int, "arch": dict, "points": int, "landmarks": dict, "mean": list, "std": list}
 
 
@@ -54,12 +55,23 @@ def load_level(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 def load(paths: Sequence[Path]) -> Cascade:
     """The cascade of its levels' files, level_1 first. Raises CorruptFileError as ``load_level``."""
     nets, abouts = zip(*(load_level(path) for path in paths), strict=True)
-    last = abouts[-1]
+    first, last = abouts[0], abouts[-1]
     try:
+        for number, (path, about) in enumerate(zip(paths, abouts, strict=True), 1):
+            if about["level"] != number or any(about[name] != first[name] for name in ALIKE):
+                raise CorruptFileError(f"{path}: is not level_{number} of the cascade of {paths[0]}; write both again")
         options = Options.of(last["landmarks"])
-    except (KeyError, TypeError) as error:
-        raise CorruptFileError(f"{paths[-1]}: does not say how it crops; write it again") from error
-    return Cascade(nets, options.size, Normalise(tuple(last["mean"]), tuple(last["std"])), rule_of(options)).eval()
+        cascade = Cascade(
+            nets, options.size, Normalise(tuple(last["mean"]), tuple(last["std"])), rule_of(options)
+        ).eval()
+        with torch.inference_mode():  # numbers that no picture can go through are met here
+            cascade(torch.zeros(1, len(last["mean"]), options.size, options.size))
+    except CorruptFileError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CorruptFileError(f"{paths[-1]}: its levels make no cascade ({reason}); write it again") from error
+    return cascade
 
 
 def _about(text: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ outermost pixels lie on the box's edges, so that a picture's own box maps pixels
 article's labels, (x - w1) / w1 with w1 = (w - 1) / 2.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from lightning_modules.faces.markup import five_points
 LEFT_EYE, NOSE = 0, 2  # of the five points
 REACH = 2.0  # of the article's square: so many distances of nose and left eye to each side of the nose
 BOX_SCALE = 1.35  # of the steadier one: half of its side, in lengths of the longer side around the points
+GAP = 1.5  # pixels between places that are averaged, about: linear interpolation leaves none out
 LEAST_WIDTH = 0.05  # pixels: a mean over less is a value
 SMALLEST = 2.0  # pixels of half a side: a guess that puts all points in one place still has a crop
 
@@ -43,7 +45,7 @@ def article_boxes(points: Tensor, sizes: Tensor) -> Tensor:
 
     Its edges are rounded to pixels and kept inside of the picture (``sizes``, (N, 2)): near a border it is no square.
     """
-    five = _five(points)
+    five = five_of(points)
     reach = REACH * (five[:, NOSE] - five[:, LEFT_EYE]).norm(dim=1, keepdim=True)
     last = sizes - 1
     first = (five[:, NOSE] - reach).round().clamp(min=0).minimum(last)
@@ -53,7 +55,7 @@ def article_boxes(points: Tensor, sizes: Tensor) -> Tensor:
 
 def face_boxes(points: Tensor, scale: float = BOX_SCALE) -> Tensor:
     """A steadier square, (N, 4): around the mean of the five points, half its side ``scale`` times their longer extent."""
-    five = _five(points)
+    five = five_of(points)
     extent = (five.amax(1) - five.amin(1)).amax(1, keepdim=True)
     half = (scale * extent).clamp(min=SMALLEST)
     return torch.cat([five.mean(1), half, half], 1)
@@ -107,13 +109,27 @@ def warped(pictures: Tensor, affine: Tensor, size: int) -> Tensor:
     """Crops (N, C, size, size) of pictures (N, C, H, W) float32 that may be turned and mirrored.
 
     ``affine`` (N, 2, 3) takes a crop's coordinates to the picture's, both from -1 to 1 between the centres of the outermost
-    pixels. Linear interpolation: pictures should have little more pixels than their crops.
+    pixels. Linear interpolation; a crop that is coarser than the picture is a mean over some places around each of its
+    pixels, which spread as far as what ``resampled`` averages: nets are trained on crops as sharp as those they are used on.
     """
+    height, width = pictures.shape[-2:]
+    turn = affine[:, :, :2]
     grid = F.affine_grid(affine, [len(pictures), pictures.shape[1], size, size], align_corners=True)
-    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
+    step = (turn * (turn.new_tensor([[width - 1], [height - 1]]) / (size - 1))).norm(dim=1)  # (N, 2) pixels
+    count = max(2, math.ceil(max(height, width) / (GAP * size)))
+    # So far apart that they spread (in variance) as a mean over ``resampled``'s width does: evenly spaced places.
+    gaps = ((step.square() - 1).clamp(min=0) / (count**2 - 1)).sqrt()
+    if not gaps.any():
+        return F.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
+    along = (turn * (gaps / step.clamp(min=LEAST_WIDTH) * 2 / (size - 1))[:, None])[:, None, None, None]
+    away = torch.arange(count) - (count - 1) / 2
+    x, y = (offsets.reshape(-1, 1, 1, 1) for offsets in torch.meshgrid(away, away, indexing="xy"))
+    places = grid[:, None] + x * along[..., 0] + y * along[..., 1]  # (N, count squared, size, size, 2)
+    found = F.grid_sample(pictures, places.flatten(1, 2), padding_mode="border", align_corners=True)
+    return found.unflatten(2, (-1, size)).mean(2)
 
 
-def _five(points: Tensor) -> Tensor:
+def five_of(points: Tensor) -> Tensor:
     """The five points (N, 5, 2) of those of any markup that is known, (N, K, 2)."""
     if points.shape[1] == 5:
         return points

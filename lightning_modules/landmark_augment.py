@@ -68,6 +68,11 @@ class Moves:
     def __getitem__(self, chosen: Tensor | slice) -> "Moves":
         return Moves(self.boxes[chosen], self.angles[chosen], self.flips[chosen])
 
+    def ends(self) -> Tensor:
+        """(N, 4): left, top, right and bottom of what the turned crops reach, in pixels of the picture."""
+        reach = self.linear().abs().sum(2)
+        return torch.cat([self.boxes[:, :2] - reach, self.boxes[:, :2] + reach], 1)
+
     def linear(self) -> Tensor:
         """(N, 2, 2): from the crop's coordinates to pixels, beside the centre."""
         cos, sin = self.angles.cos(), self.angles.sin()
@@ -98,8 +103,8 @@ def random_crops(points: Tensor, sizes: Tensor, zoom: float, generator: torch.Ge
 def jittered(points: Tensor, residuals: Tensor, reach: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
     """Points (N, K, 2) as the level before might have said them: moved by its errors on other faces of about this size.
 
-    ``residuals`` (M, K, 2) are its errors in pixels on faces of the sizes ``known`` (M,), ``reach`` (N,) are the sizes of
-    these; an error is drawn from among the tenth of the M faces whose sizes are nearest.
+    All are in the coordinates of the whole picture, which is how the level sees it, whatever its pixels. ``residuals``
+    (M, K, 2) are its errors on faces of the sizes ``known`` (M,), ``reach`` (N,) are the sizes of these; an error is drawn from among the tenth of the M faces whose sizes are nearest.
     """
     order = known.argsort()
     window = max(1, len(order) // 10)

@@ -151,7 +151,7 @@ class Cascade(nn.Module):
     def forward(self, pictures: Tensor, boxes: Tensor | None = None) -> Tensor:
         """``boxes`` (N, 4): what level_1 sees of each picture; None: all of it."""
         sizes = pictures.new_ones(pictures.shape[0], 2, dtype=torch.float32)  # len() would fix the number in an export
-        sizes = sizes * torch.tensor([pictures.shape[3], pictures.shape[2]], dtype=torch.float32)
+        sizes = sizes * torch.tensor([pictures.shape[3], pictures.shape[2]], dtype=torch.float32, device=sizes.device)
         boxes = whole(sizes) if boxes is None else boxes
         found = []
         for level in self.levels:

@@ -28,6 +28,7 @@ from lightning_modules.recipe import count_epochs
 from lightning_modules.training import train, weights_sha256
 
 METHODS = ("prune", "share", "quantize")
+FIRST_SHARE = 1.0  # of the budget's images: what level_1 was trained for (conf/task/landmarks.yaml), whatever level_2's
 
 
 @dataclass
@@ -41,6 +42,11 @@ class Compressed:
 def check(experiment: Experiment, compression: Mapping[str, Any]) -> None:
     """Raises UserError where the steps are none that a cascade can go through. Loads all code that they need."""
     plan = Plan.of(compression)
+    if plan.steps and experiment.options.applied != "once":
+        raise UserError(
+            f"landmarks.applied={experiment.options.applied}: a cascade is compressed as it was trained; "
+            "use landmarks.applied=once, or compression=none"
+        )
     for step in plan.steps:
         if step.method not in METHODS or getattr(step.options, "saliency", None) == "obd":
             raise UserError(
@@ -136,9 +142,15 @@ class _Compression:
         """The faces as level ``number`` of ``levels`` sees them."""
         built, options = self.experiment.data, self.experiment.options
         if number < levels:
-            options = replace(options, crop="whole", applied="once")
+            options = replace(options, crop="whole", applied="once", share=FIRST_SHARE)
         data = LandmarkData(
-            built.splits, options, built.augment, built.normalise, built.batch_size, self.config["seed"]
+            built.splits,
+            options,
+            built.augment,
+            built.normalise,
+            built.batch_size,
+            self.config["seed"],
+            built.kept_size,
         )
         landmark_experiment.guide(replace(self.experiment, data=data, options=options), before)
         return data

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.crops import article_boxes, cropped, face_boxes, to_crop, to_picture, whole
+from lightning_modules.crops import article_boxes, cropped, face_boxes, five_of, to_crop, to_picture, whole
 from lightning_modules.data.batches import TOGETHER, Normalise
 from lightning_modules.data.order import EpochOrder, Parts
 from lightning_modules.errors import UserError
@@ -35,9 +35,7 @@ from lightning_modules.landmark_options import Options
 from lightning_modules.random_streams import stream
 
 EVALUATION_BATCH = 500
-MARGIN = 1.6  # of the training crops that are kept, in those of the true points: what jitter and turns may reach
-FINER = 1.25  # the resolution at which they are kept, in that of a crop of the usual size: moved, they lose little
-USUAL = 0.8  # of the picture, a crop of level_1
+REACHED = 0.99  # of level_2's training crops: those that lie in what is kept of a photo
 RANDOM_SHARE = 0.5  # of the picture's side, at least: a crop of the control that nobody guides
 
 
@@ -53,9 +51,9 @@ class Faces:
 
     @classmethod
     def of(cls, found: LandmarkSet) -> "Faces":
-        sizes = [(image.shape[1], image.shape[0]) for image in found.images]
         points = torch.from_numpy(np.asarray(found.points, np.float32))
-        return cls(found.images, points, torch.tensor(sizes, dtype=torch.float32), found.attributes, found.names)
+        sizes = torch.from_numpy(found.sizes().astype(np.float32))
+        return cls(found.images, points, sizes, found.attributes, found.names)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -66,6 +64,9 @@ class LandmarkData(pl.LightningDataModule):
 
     Training batches are (images (B, 3, S, S) float32, points (B, K, 2) in the crop's coordinates); those of validation
     and test also have ``half`` (B, 2), half of the crop's sides in pixels, and the distance of the eyes (B,).
+
+    ``kept_size``: pixels a side at which photos of sizes of their own are kept in RAM for training. ``outside``: percent of
+    an epoch's crops of these that reach out of what is kept; None where pictures are kept as they are.
 
     Raises:
         UserError: the batch is larger than the training split, or the points are of a markup that is not known.
@@ -81,10 +82,12 @@ class LandmarkData(pl.LightningDataModule):
         normalise: Normalise,
         batch_size: int,
         seed: int,
+        kept_size: int = 128,
     ):
         super().__init__()
         self.splits, self.options, self.augment, self.normalise = splits, options, augment, normalise
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.kept_size = batch_size, seed, kept_size
+        self.outside: float | None = None
         self.train_images = len(splits["train"])
         self.points = splits["train"].points.shape[1]
         if batch_size > self.train_images:
@@ -117,7 +120,8 @@ class LandmarkData(pl.LightningDataModule):
             crops = cropped(faces.images, boxes, options.size)
             found = to_picture(points_of(net, crops), boxes)
             if number == 0 and name == "val":
-                self._residuals = found - faces.points, extents(faces.points)
+                true = to_crop(faces.points, whole(faces.sizes))
+                self._residuals = to_crop(found, whole(faces.sizes)) - true, extents(true)
             boxes = self.rule(found, faces.sizes)
         return boxes
 
@@ -151,19 +155,40 @@ class LandmarkData(pl.LightningDataModule):
     def _jittered(self, faces: Faces, flips: Tensor, generator: torch.Generator) -> Tensor:
         assert self._residuals is not None  # a guided level's data was guided
         residuals, known = self._residuals
-        moved = jittered(faces.points, self.options.jitter * residuals, extents(faces.points), known, generator)
+        pictures = whole(faces.sizes)
+        true = to_crop(faces.points, pictures)
+        moved = jittered(true, self.options.jitter * residuals, extents(true), known, generator)
+        moved = to_picture(moved, pictures)
         # The left eye of a mirrored picture is the right one.
         return self.rule(torch.where(flips[:, None, None], moved[:, FLIP[self.points]], moved), faces.sizes)
 
     def kept(self) -> tuple[Tensor, Tensor]:
-        """The training pictures, (N, 3, P, P) uint8, a little finer than their crops, and the boxes they show, (N, 4)."""
+        """What training crops are made from, (N, 3, H, W) uint8, and the boxes of the pictures that it shows, (N, 4).
+
+        Pictures of one size are kept as they are. Photos are made alike: all of each for a level that sees all, the
+        surroundings of the face for a level that is guided, as far as its crops reach.
+        """
         if self._kept is None:
             faces = self.splits["train"]
-            frames, reach = whole(faces.sizes), 1 / USUAL
-            if self.options.guided:
-                frames, reach = face_boxes(faces.points, self.options.box_scale * MARGIN), MARGIN
-            self._kept = cropped(faces.images, frames, round(FINER * reach * self.options.size)), frames
+            frames = whole(faces.sizes)
+            if isinstance(faces.images, np.ndarray):
+                self._kept = torch.from_numpy(faces.images).permute(0, 3, 1, 2), frames
+            else:
+                if self.options.guided:
+                    frames = self._surroundings(faces)
+                self._kept = cropped(faces.images, frames, self.kept_size), frames
         return self._kept
+
+    def _surroundings(self, faces: Faces) -> Tensor:
+        """Squares (N, 4) around the faces, in each as many times the face's extent as the first epoch's crops ask for."""
+        reached = self.moves(0).ends()
+        centre, _ = face_boxes(faces.points).split(2, 1)
+        needed = torch.cat([centre - reached[:, :2], reached[:, 2:] - centre], 1).amax(1) / extents(
+            five_of(faces.points)
+        )
+        scale = float(needed.quantile(REACHED))
+        self.outside = 100 * float((needed > scale).float().mean())
+        return face_boxes(faces.points, scale)
 
     def train_dataloader(self) -> "TrainingBatches":
         return TrainingBatches(self)
@@ -200,12 +225,14 @@ class TrainingBatches:
         parts = list(self.parts)
         for first in range(0, len(parts), TOGETHER):
             some = parts[first : first + TOGETHER]
-            chosen = torch.cat([order[part] for part in some])
-            images = placed(pictures[chosen].float(), frames[chosen], moves[chosen], self.data.options.size)
+            # A batch at a time, which a core's cache holds; what follows is faster on many.
+            rows = [order[part] for part in some]
+            chosen, size = torch.cat(rows), self.data.options.size
+            images = torch.cat([placed(pictures[row].float(), frames[row], moves[row], size) for row in rows])
             generator = stream(self.data.seed, epoch, "colours", first)
             images = self.data.normalise(recoloured(images, self.data.augment, generator))
             targets = located(points[chosen], moves[chosen], self._flip)
-            sizes = [len(order[part]) for part in some]
+            sizes = [len(row) for row in rows]
             yield from zip(images.split(sizes), targets.split(sizes), strict=True)
 
 
@@ -230,7 +257,7 @@ class EvaluationBatches:
 
 
 def extents(points: Tensor) -> Tensor:
-    """(N,) pixels: the longer side of the upright box around points (N, K, 2)."""
+    """(N,): the longer side of the upright box around points (N, K, 2)."""
     return (points.amax(1) - points.amin(1)).amax(1)
 
 

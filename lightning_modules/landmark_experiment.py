@@ -1,7 +1,7 @@
 """From a resolved configuration of task=landmarks to a result: build, train, test, count."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -66,13 +66,14 @@ def build(config: Mapping[str, Any], data_cache: Path, said: Callable[..., None]
     if where.threads is not None:
         torch.set_num_threads(where.threads)
     seed, arch, options = config["seed"], config["arch"], Options.of(config["landmarks"])
-    recipe = Recipe.of(config["recipe"])
+    recipe = _of_level(Recipe.of(config["recipe"]), options)
     augment = FaceAugment.of(config["recipe"]["augment"])
     if where.devices > 1:
         raise UserError(f"trainer.devices={where.devices}: the landmark cascade trains on one; use trainer.devices=1")
     where.trainer(where.devices, logger=False, enable_checkpointing=False)  # says now what this machine cannot do
     faces = landmark_data.read(config["data"], config["budget"], data_cache, said)
-    data = LandmarkData(faces, options, augment, normalise_of(config["data"]), recipe.batch_size, seed)
+    about = normalise_of(config["data"]), recipe.batch_size, seed, config["data"]["size"]
+    data = LandmarkData(faces, options, augment, *about)
     pl.seed_everything(seed, verbose=False)
     net = build_net(arch, 2 * data.points, data.in_channels)
     check_images(net, data.in_channels, options.size, 2 * data.points, arch["name"])
@@ -100,6 +101,7 @@ def run(
     if not experiment.epochs:
         module.net.load_state_dict(levels[-1].state_dict())
         return tested(experiment, logger, progress)
+    data.kept()  # so that ``outside`` is known where a run that was stopped has no epoch left
     trained = train(  # which asks for what every task's module has: a net, epoch_metrics, running
         module,  # pyright: ignore[reportArgumentType]
         data,
@@ -125,6 +127,8 @@ def run(
         return Outcome("diverged", at, **about)
     found = tested(experiment, logger, progress)
     metrics = {**found.metrics, **_validation(trained.curves)}
+    if data.outside is not None:
+        metrics["train/outside"] = data.outside
     return Outcome(found.status, metrics, **about, nmes=found.nmes, points=found.points)
 
 
@@ -158,6 +162,20 @@ def cost(config: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
 
 def normalise_of(data: Mapping[str, Any]) -> Normalise:
     return Normalise(tuple(data["mean"]), tuple(data["std"]))
+
+
+def _of_level(recipe: Recipe, options: Options) -> Recipe:
+    """The recipe with ``drop_at`` as shares of the level's own steps: level_2, with ``share`` of level_1's, drops at the
+    same steps as level_1. Raises UserError where the first of them lies behind its end."""
+    if options.crop == "whole" or not recipe.drop_at:
+        return recipe
+    drops = [drop / options.share for drop in recipe.drop_at if drop < options.share]
+    if recipe.schedule == "steps" and not drops:
+        raise UserError(
+            f"landmarks.share={options.share}: ends before the first of recipe.drop_at={list(recipe.drop_at)}, which are "
+            "shares of level_1's steps; raise it"
+        )
+    return replace(recipe, drop_at=drops)
 
 
 def _validation(epochs: list[dict[str, float]]) -> dict[str, float]:

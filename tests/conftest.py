@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is import
 @pytest.fixture(autouse=True)
 def _on_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPACT_NETS_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("COMPACT_NETS_CONF", "")  # a sweep sets it for its process: not for the next test
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.setenv("WANDB_MODE", "offline")
     if "torch" in sys.modules:

@@ -9,11 +9,13 @@ import torch
 import yaml
 from torch import nn
 
+from experiments.suite.compose import compose
 from experiments.suite.paths import CONF
-from lightning_modules import cascade_files, landmark_experiment
+from lightning_modules import cascade_files, landmark_compression, landmark_experiment
+from lightning_modules.callbacks.progress import ReportProgress
 from lightning_modules.crops import cropped, face_boxes, to_picture, whole
 from lightning_modules.data.batches import Normalise
-from lightning_modules.errors import CorruptFileError
+from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.landmark_augment import FaceAugment
 from lightning_modules.landmark_cascade import Cascade, LandmarkCascade, points_of, rule_of
 from lightning_modules.landmark_data import Faces, LandmarkData
@@ -156,3 +158,36 @@ def test_files_in_half_precision_there_and_back(tmp_path: Path) -> None:
         paths[0].write_bytes(content)
         with pytest.raises(CorruptFileError, match=r"1.safetensors: is no level of a cascade"):
             cascade_files.load(paths)
+
+
+@pytest.mark.parametrize("applied", ["twice", "true_box"])
+def test_only_a_cascade_as_it_was_trained_is_compressed(applied: str) -> None:
+    made = experiment(crop="box", applied=applied)
+    with pytest.raises(UserError, match=f"landmarks.applied={applied}: a cascade is compressed as it was trained"):
+        landmark_compression.check(made, compose(["compression=int8"])["compression"])
+    landmark_compression.check(made, compose([])["compression"])
+    landmark_compression.check(experiment(crop="box"), compose(["compression=int8"])["compression"])
+
+
+def test_level_1_is_trained_on_for_shares_of_its_own_images(tmp_path: Path) -> None:
+    """Not of level_2's, which sees fewer."""
+    assert compose(["task=landmarks"])["landmarks"]["share"] == landmark_compression.FIRST_SHARE
+    config = {**compose(["task=landmarks", "compression=int8"]), "seed": 0}
+    made = landmark_compression._Compression(
+        experiment(crop="box", share=0.5), config, tmp_path, None, ReportProgress(lambda progress: None)
+    )
+    level_1 = made._data(1, 2, [])
+    assert (level_1.options.crop, level_1.options.share) == ("whole", 1.0)
+    assert made._data(2, 2, [LandmarkMobileNetV2()]).options.share == 0.5
+
+
+def test_level_2_drops_its_rate_at_the_steps_where_level_1_does() -> None:
+    article = Recipe.of(yaml.safe_load((CONF / "recipe" / "landmark_mobilenet_v2.yaml").read_text(encoding="utf-8")))
+    level_1, level_2 = Options.of(options()), Options.of(options(crop="article", share=0.6))
+    assert list(landmark_experiment._of_level(article, level_1).drop_at) == [0.4, 0.5]
+    # 80,000 and 100,000 of 120,000 steps.
+    assert landmark_experiment._of_level(article, level_2).drop_at == pytest.approx([80 / 120, 100 / 120])
+    assert landmark_experiment._of_level(article, replace(level_2, share=0.45)).drop_at == pytest.approx([0.4 / 0.45])
+    with pytest.raises(UserError, match=r"landmarks.share=0.3: ends before the first of recipe.drop_at=\[0.4, 0.5\]"):
+        landmark_experiment._of_level(article, replace(level_2, share=0.3))
+    assert landmark_experiment._of_level(recipe(), level_2) == recipe()

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.crops import face_boxes, to_crop, to_picture, whole
+from lightning_modules.crops import cropped, face_boxes, to_crop, to_picture, whole
 from lightning_modules.data.batches import Normalise
 from lightning_modules.errors import UserError
-from lightning_modules.landmark_augment import FaceAugment, jittered, random_crops, recoloured
+from lightning_modules.faces.landmark_set import LandmarkSet
+from lightning_modules.landmark_augment import FaceAugment, jittered, placed, random_crops, recoloured
 from lightning_modules.landmark_data import Faces, LandmarkData, extents, random_squares
 from lightning_modules.landmark_options import Options
-from tests.faces_made import COLOURS, faces, options
+from tests.faces_made import COLOURS, SHAPE, faces, options
 
 FLIP = [1, 0, 2, 4, 3]
 PLAIN = Normalise((0.0,) * 3, (1 / 255,) * 3)
@@ -112,7 +113,8 @@ def test_level_2_is_guided_by_level_1() -> None:
     faces_ = made.splits["test"]
     found = to_picture(said.expand(20, -1, -1), whole(faces_.sizes))
     assert torch.allclose(made.boxes["test"], face_boxes(found))
-    assert torch.allclose(made._residuals[0], found[:1] - made.splits["val"].points)  # type: ignore[index]
+    val = to_crop(made.splits["val"].points, whole(made.splits["val"].sizes))
+    assert torch.allclose(made._residuals[0], said - val, atol=1e-5)  # type: ignore[index]
 
 
 def test_the_true_box_and_a_second_pass() -> None:
@@ -223,3 +225,86 @@ def test_sizes_of_pictures_may_differ() -> None:
     wanted = torch.tensor(COLOURS, dtype=torch.float32).expand(12, -1, -1)
     assert (colours_at(images, points) - wanted).abs().mean() < 45
     assert extents(found.points).shape == (12,)
+
+
+def textured(count: int, size: int = 128) -> LandmarkSet:
+    """Noise with as much at each scale, about as photos have it: what is left of details says how a crop was resampled."""
+    generator = np.random.default_rng(0)
+    images = np.full((count, size, size, 3), 128.0)
+    for scale in (1, 2, 4, 8):
+        noise = generator.normal(0, 20, (count, size // scale, size // scale, 3))
+        images += noise.repeat(scale, 1).repeat(scale, 2)
+    images = images.clip(0, 255).astype(np.uint8)
+    centre = generator.uniform(0.4 * size, 0.6 * size, (count, 1, 2))
+    return LandmarkSet(images, (centre + 0.08 * size * SHAPE).astype(np.float32))
+
+
+def energy(images: Tensor) -> Tensor:
+    """Of the details: the mean square of what neighbours differ by."""
+    return images.diff(dim=-1).square().mean()
+
+
+@pytest.mark.parametrize("changes", [{}, {"crop": "box", "jitter": 0.0}, {"crop": "article", "jitter": 0.0}])
+def test_training_crops_are_as_sharp_as_those_of_the_test(changes: dict[str, object]) -> None:
+    """The same faces, trained on without augmentation and tested: mean, deviation and details agree."""
+    found = Faces.of(textured(16))
+    made = LandmarkData(
+        dict.fromkeys(("train", "val", "test"), found), Options.of(options(**changes)), FaceAugment(), PLAIN, 8, 0
+    )
+    made.guide([Wrong(torch.tensor(SHAPE / 8).float())], points_of)
+    made.boxes["test"] = made.rule(found.points, found.sizes) if changes else made.boxes["test"]
+    trained, tested = epoch(made, 0)[0], PLAIN(made.crops("test"))
+    assert float(trained.mean()) == pytest.approx(float(tested.mean()), rel=0.005)
+    assert float(trained.std()) == pytest.approx(float(tested.std()), rel=0.01)
+    assert float(energy(trained)) == pytest.approx(float(energy(tested)), rel=0.04)
+
+
+def test_the_control_of_a_random_crop_is_trained_on_the_pictures_it_is_tested_on() -> None:
+    made = data(crop="random")
+    pictures, frames = made.kept()
+    assert torch.equal(pictures[3].permute(1, 2, 0), torch.from_numpy(made.splits["train"].images[3]))
+    assert torch.equal(frames, whole(made.splits["train"].sizes))
+
+
+def test_a_guided_level_s_crops_show_what_is_there_however_far_they_are_moved() -> None:
+    """Small faces at large errors: crops reach far from the face, and are the test's of the same boxes."""
+    made = data(crop="box", jitter=3.0)
+    made.guide([Wrong(torch.zeros(5, 2) + torch.tensor([[0.1, 0.4]]))], points_of)
+    moves = made.moves(0)
+    pictures, frames = made.kept()
+    images = placed(pictures.float(), frames, moves, 48)
+    exact = cropped(made.splits["train"].images, moves.boxes, 48).float()
+    assert (images - exact).abs().mean() < 3
+    assert made.outside is None
+
+
+@pytest.mark.parametrize("crop", ["box", "article"])
+def test_of_photos_the_surroundings_are_kept_that_crops_reach(crop: str) -> None:
+    drawn = faces(60, 0, 128)
+    photos = LandmarkSet(list(drawn.images), drawn.points)
+    found = Faces.of(photos)
+    made = LandmarkData(
+        dict.fromkeys(("train", "val", "test"), found), Options.of(options(crop=crop)), FaceAugment(), PLAIN, 8, 0, 200
+    )
+    made.guide([Wrong(torch.tensor(SHAPE / 8).float() + 0.1)], points_of)
+    pictures, frames = made.kept()
+    assert pictures.shape == (60, 3, 200, 200)
+    reached, kept = made.moves(0).ends(), torch.cat([frames[:, :2] - frames[:, 2:], frames[:, :2] + frames[:, 2:]], 1)
+    outside = ((reached - kept)[:, :2].amin(1) < -1e-3) | ((reached - kept)[:, 2:].amax(1) > 1e-3)
+    assert made.outside == pytest.approx(100 * float(outside.float().mean()))
+    assert made.outside is not None and 0 < made.outside < 3
+
+
+def test_errors_are_shares_of_the_picture() -> None:
+    """A photo four times as large is moved four times as far."""
+    small, large, others = faces(30, 0, 64), faces(30, 0, 64), faces(30, 1, 64)
+    twice = [np.repeat(np.repeat(image, 4, 0), 4, 1) for image in large.images]
+    scaled = LandmarkSet(np.stack(twice), to_picture(to_crop(torch.from_numpy(large.points), torch.tensor([[31.5] * 4])),
+                                                     torch.tensor([[127.5] * 4])).numpy())  # fmt: skip
+    boxes = []
+    for train in (small, scaled):
+        splits = {"train": Faces.of(train), "val": Faces.of(others), "test": Faces.of(others)}
+        made = LandmarkData(splits, Options.of(options(crop="box")), FaceAugment(), PLAIN, 8, 0)
+        made.guide([Wrong(torch.tensor(SHAPE / 8).float())], points_of)
+        boxes.append(made.moves(0).boxes[:, :2] / (made.splits["train"].sizes[:, :1] - 1))
+    assert torch.allclose(*boxes, atol=1e-4)

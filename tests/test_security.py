@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import experiments.run
-from experiments.suite import cli, contract, fields, overrides
+from experiments.suite import cli, contract, fields, overrides, paths
 from experiments.suite import compose as composing
 from experiments.suite.files import write_json
 from experiments.suite.paths import CONF
@@ -89,7 +89,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A conf folder that somebody else has written to."""
     folder = tmp_path / "conf"
     shutil.copytree(CONF, folder)
-    for module in (composing, fields, overrides, cli):
+    for module in (paths, cli):
         monkeypatch.setattr(module, "CONF", folder)
     composing._conf_digest.cache_clear()
     fields.declared.cache_clear()

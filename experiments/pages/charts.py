@@ -116,13 +116,18 @@ class Bars:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing that a kind of figure makes itself: ``svg``, complete and safe, and the numbers it shows."""
+    """What another command has drawn: the bytes of a ``png`` file, and the numbers that it shows."""
 
     name: str
     title: str
     caption: str
-    svg: str
+    png: bytes
     data: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its width and height in pixels, as the file's first chunk says (PNG, third edition, 11.2.1)."""
+        return int.from_bytes(self.png[16:20]), int.from_bytes(self.png[20:24])
 
     def csv(self) -> str:
         return self.data
@@ -156,9 +161,12 @@ def _plain(value: object) -> object:
 
 
 def ends(values: Iterable[float], log: bool = False, margin: float = 0.06) -> tuple[float, float]:
-    """Of an axis that has these values, with some room on either side; of a logarithmic one in its own measure."""
-    numbers = [math.log10(value) if log else value for value in values]
-    low, high = min(numbers), max(numbers)
+    """Of an axis that has these values, with some room on either side; of a logarithmic one in its own measure.
+
+    A logarithmic one leaves out zero and less; where nothing is left, it runs around 1.
+    """
+    numbers = [math.log10(value) if log else value for value in values if value > 0 or not log]
+    low, high = (min(numbers), max(numbers)) if numbers else (0.0, 0.0)
     room = (high - low) * margin or abs(high) * 0.1 or 1.0
     return (10 ** (low - room), 10 ** (high + room)) if log else (low - room, high + room)
 

@@ -24,18 +24,15 @@ def files(report: Report) -> dict[str, str]:
 def entry(view: View, claim: Data) -> dict[str, Any]:
     """One claim as the pages show it. Of two sides that say nothing, one is enough."""
     said = [side for side in SIDES if claim[side]["verdict"] != "not run"] or ["published"]
-    primary = view.side(claim)
     return {
         "id": claim["id"],
         "table": view.name,
         "statement": claim["statement"],
-        "kind": claim["kind"],
         "margin": margin(view.data, claim),
         "paper": words.paper_name(view.table.row(claim["rows"][0]).source.paper),
         "paper_value": of_paper(view.data, claim),
         "nets": view.nets(claim["rows"]),
-        "verdict": claim[primary]["verdict"],
-        "estimate": claim[primary]["estimate"],
+        "verdict": claim[view.side(claim)]["verdict"],
         "sides": _joined([_side(view, claim, side) for side in said]),
     }
 

@@ -85,7 +85,7 @@ class Runs:
 
     @property
     def task(self) -> str:
-        """Runs of one task can be compared: they were tested on the same images."""
+        """Runs of one task can be compared."""
         data = group(self.first, "data").get("name", "unknown data")
         return f"{self.first.config.get('task', 'classification')} on {data}"
 

@@ -4,6 +4,7 @@ matplotlib is imported on use: it takes half a second, and pages do without it.
 """
 
 import io
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from experiments.suite.figure import (
     _ink,
     placed,
 )
-from experiments.suite.files import write_bytes, write_text
+from experiments.suite.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,25 +35,39 @@ ABREAST = 3  # panels in a row, where all have the same axes
 BAR = 0.135  # inches a bar takes
 TEXT, FINE = 7, 6  # points
 MOST_TEXTS = 16  # points that are named
+SUFFIXES = ("png", "svg", "csv")
 
 
-def write(drawn: Drawing, folder: Path) -> list[Path]:
+def write(drawn: Drawing, folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """<folder>/<name>.png, .svg and .csv. Equal data give equal files with one version of matplotlib."""
+    content = _of_picture(drawn) if isinstance(drawn, Picture) else _of_figure(drawn, suffixes)
+    paths = {suffix: folder / f"{drawn.name}.{suffix}" for suffix in suffixes}
+    for suffix, path in paths.items():
+        write_bytes(path, drawn.csv().encode() if suffix == "csv" else content[suffix])
+    return list(paths.values())
+
+
+def _of_figure(drawn: Chart | Bars, suffixes: Sequence[str]) -> dict[str, bytes]:
     from matplotlib import rc_context
 
-    paths = {suffix: folder / f"{drawn.name}.{suffix}" for suffix in ("png", "svg", "csv")}
-    write_text(paths["csv"], drawn.csv())
-    if isinstance(drawn, Picture):
-        write_text(paths["svg"], drawn.svg)
-        return [paths["svg"], paths["csv"]]
     settings: dict[Any, Any] = {**SETTINGS, "font.size": TEXT}
+    content = {}
     with rc_context(settings):
         made = _bars(drawn) if isinstance(drawn, Bars) else _chart(drawn)
-        for suffix in ("png", "svg"):
+        for suffix in (each for each in suffixes if each != "csv"):
             out = io.BytesIO()
             made.savefig(out, format=suffix, metadata=METADATA[suffix], dpi=DOTS_PER_INCH)
-            write_bytes(paths[suffix], out.getvalue())
-    return list(paths.values())
+            content[suffix] = out.getvalue()
+    return content
+
+
+def _of_picture(drawn: Picture) -> dict[str, bytes]:
+    """As it is, and inside an SVG file."""
+    width, height = drawn.size
+    size = f'width="{width}" height="{height}"'
+    inside = f'<image {size} href="data:image/png;base64,{b64encode(drawn.png).decode("ascii")}"/>'
+    framed = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {size}>{inside}</svg>\n'
+    return {"png": drawn.png, "svg": framed.encode()}
 
 
 def _figure(height: float) -> "Figure":

@@ -7,6 +7,8 @@ configuration, its curves and which test images it got right.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from experiments.pages import templating
 from experiments.pages.charts import Axis, Chart, Panel, Point, Series, as_csv
 from experiments.pages.figures import learning_curves
@@ -14,7 +16,6 @@ from experiments.pages.gather import Report, Runs
 from experiments.pages.table_page import shown_figure
 from experiments.suite.progress import duration
 from experiments.suite.record import Record, outcome
-from experiments.suite.rendering import SOURCES
 
 PAIRED = ("test/top1_acc", "test/nme", "test/top5_acc")  # what two runs are compared by, the first that both have
 OF_A_SEED = (
@@ -95,8 +96,8 @@ def _seed(report: Report, runs: Runs, seed: int, record: Record) -> dict[str, An
         "metrics": {metric: _metric(metric, record.metrics.get(metric)) for metric in COLUMNS},
         "published": seed in runs.published,
         "started": str(made.get("started_at", ""))[:16].replace("T", " "),
+        "seconds": made.get("wall_s", ""),
         "time": duration(made["wall_s"]) if "wall_s" in made else "",
-        "attempts": made.get("attempts", ""),
         "wandb": made.get("wandb"),
         "parents": begun,
     }
@@ -248,21 +249,20 @@ def _compared(runs: Runs) -> dict[str, Any]:
         else [],
         "paired": paired,
         "seeds": {
-            str(seed): {"value": record.metrics.get(paired), "images": _images(record, paired)}
+            str(seed): {"value": record.metrics.get(paired), "images": images_of(record, paired)}
             for seed, record in runs.done.items()
             if paired
         },
-        "where": SOURCES["published" if len(runs.published) == len(runs.records) else "here"],
     }
 
 
-def _images(record: Record, metric: str) -> dict[str, Any] | None:
-    """A number for each test image: bits as they are stored, others as a list."""
-    stored = record.result["per_example"].get(metric)
-    if stored is None or "bits" in stored:
-        return stored
+def images_of(record: Record, metric: str) -> dict[str, Any] | None:
+    """A number for each test image: bits as they are stored, others as a list. None where one of them is not finite."""
     values = record.per_example(metric)
-    return None if values is None else {"values": [round(value, 3) for value in values.tolist()]}
+    if values is None or not np.isfinite(values).all():
+        return None
+    stored = record.result["per_example"][metric]
+    return stored if "bits" in stored else {"values": [round(value, 3) for value in values.tolist()]}
 
 
 def _short(value: float | None) -> float | None:

@@ -36,5 +36,4 @@ def _entry(runs: Runs) -> dict[str, Any]:
         "seconds": seconds,
         "time": words.time_of(seconds),
         "last": max(str(record.provenance.get("started_at", ""))[:10] for record in runs.records.values()),
-        "published": bool(runs.published),
     }

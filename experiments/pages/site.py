@@ -20,8 +20,9 @@ def folder(public: bool) -> Path:
 def files(report: Report) -> dict[str, bytes]:
     """By path below the report's folder. Equal records give equal bytes."""
     pages = [kind.files(report) for kind in (start_page, claims_page, table_page, runs_page, run_page)]
-    texts = {path: text.encode() for page in pages for path, text in page.items()}
-    return texts | {f"assets/{path.name}": path.read_bytes() for path in sorted(ASSETS.iterdir())}
+    made = {path: content for page in pages for path, content in page.items()}
+    whole = {path: content.encode() if isinstance(content, str) else content for path, content in made.items()}
+    return whole | {f"assets/{path.name}": path.read_bytes() for path in sorted(ASSETS.iterdir())}
 
 
 def write(found: Mapping[str, bytes], where: Path) -> None:
@@ -32,7 +33,7 @@ def write(found: Mapping[str, bytes], where: Path) -> None:
             write_bytes(target, found[path], durable=False)
     for path in _there(where):
         if path not in found:
-            (where / path).unlink()
+            (where / path).unlink(missing_ok=True)
     for each in sorted(where.rglob("*"), reverse=True):
         if each.is_dir():
             with suppress(OSError):  # not empty
@@ -47,4 +48,6 @@ def differences(found: Mapping[str, bytes], where: Path) -> list[str]:
 
 
 def _there(where: Path) -> list[str]:
-    return sorted(path.relative_to(where).as_posix() for path in where.rglob("*") if path.is_file())
+    """Without hidden files: what another process is about to write has such a name."""
+    files = (path for path in where.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return sorted(path.relative_to(where).as_posix() for path in files)

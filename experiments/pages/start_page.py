@@ -33,7 +33,6 @@ def _entry(report: Report, view: View) -> dict[str, Any]:
     source = view.table.source.paper
     return {
         "name": view.name,
-        "aliases": view.table.aliases,
         "title": view.data["title"],
         "paper": words.paper_name(source),
         "link": words.arxiv_link(source),

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Scale:
-    """From a number to a pixel."""
+    """From a number to a pixel; on a logarithmic axis, which has no place for it, zero and less lie at the lower end."""
 
     low: float
     high: float
@@ -18,6 +18,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
+        value = value if value > 0 or not self.log else self.low
         low, high, value = (math.log10(n) if self.log else n for n in (self.low, self.high, value))
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 

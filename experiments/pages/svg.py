@@ -43,8 +43,6 @@ def _ends(panels: Sequence[Panel]) -> tuple[tuple[float, float], tuple[float, fl
         return None
     ups = [value for point in points for value in (point.y, point.low, point.high) if value is not None]
     x, y = panels[0].x, panels[0].y
-    if y.log:
-        ups = [value for value in ups if value > 0]
     return ends([point.x for point in points], x.log), ends(ups, y.log, 0.08)
 
 

@@ -9,14 +9,15 @@ from experiments.pages.charts import Bars, Chart, Drawing, Picture
 from experiments.pages.gather import Data, Report, View
 from experiments.suite import rendering
 from experiments.suite.contract import DEFAULT_BUDGET
-from experiments.suite.rendering import SIDES, SOURCES
+from experiments.suite.group_sheet import group_sheet, group_text
+from experiments.suite.rendering import SIDES, SOURCES, Sheet
 
 
-def files(report: Report) -> dict[str, str]:
-    return {path: text for view in report.views for path, text in _files(report, view).items()}
+def files(report: Report) -> dict[str, str | bytes]:
+    return {path: content for view in report.views for path, content in _files(report, view).items()}
 
 
-def _files(report: Report, view: View) -> dict[str, str]:
+def _files(report: Report, view: View) -> dict[str, str | bytes]:
     drawn = figures.drawings(view)
     shown = [side for side in SIDES if side != "here" or rendering.has_side(view.data, "here")]
     page = templating.page(
@@ -33,15 +34,26 @@ def _files(report: Report, view: View) -> dict[str, str]:
         rows=[_row(view, row, shown) for row in view.data["rows"]],
         claims=[claims_page.entry(view, claim) for claim in view.data["claims"]],
         verdicts=words.counted(claim[view.side(claim)]["verdict"] for claim in view.data["claims"]),
-        sheet=rendering.file_sheet(view.data, shown),
-        sheet_text=rendering.file_text(view.data) if view.data.get("files") else "",
+        sheets=_sheets(view.data, shown),
         figures=[shown_figure(each) for each in drawn],
         notes=_notes(view.data),
         simulated=rendering.simulated_text() if rendering.marked(view.data) else "",
         command=f"make {view.name}",
         neighbours=_neighbours(report, view),
     )
-    return {f"tables/{view.name}.html": page} | {f"tables/{each.name}.csv": each.csv() for each in drawn}
+    found: dict[str, str | bytes] = {f"tables/{view.name}.html": page}
+    found |= {f"tables/{each.name}.csv": each.csv() for each in drawn}
+    return found | {f"tables/{each.name}.png": each.png for each in drawn if isinstance(each, Picture)}
+
+
+def _sheets(data: Data, shown: list[str]) -> list[tuple[str, str, Sheet]]:
+    """The tables below the table: a title, what the numbers are, and the numbers."""
+    found: list[tuple[str, str, Sheet]] = []
+    if groups := group_sheet(data, shown):
+        found.append(("Groups of test faces", group_text(data), groups))
+    if sheet := rendering.file_sheet(data, shown):
+        found.append(("Files", rendering.file_text(data), sheet))
+    return found
 
 
 def _notes(data: Data) -> list[str]:
@@ -63,19 +75,25 @@ def shown_figure(drawn: Drawing) -> dict[str, Any]:
     pictures = {
         Chart: lambda: svg.chart(drawn),  # type: ignore[arg-type]
         Bars: lambda: [svg_bars.bars(drawn)],  # type: ignore[arg-type]
-        Picture: lambda: [Markup(drawn.svg)],  # type: ignore[union-attr]
+        Picture: lambda: [_image(drawn)],  # type: ignore[arg-type]
     }[type(drawn)]()
     panels = drawn.panels if isinstance(drawn, Chart) else ()
     return {
         "name": drawn.name,
         "title": drawn.title,
         "caption": drawn.caption,
-        "wide": isinstance(drawn, Bars),
+        "wide": not isinstance(drawn, Chart),
         "pictures": list(zip([panel.title for panel in panels] or [""] * len(pictures), pictures, strict=True)),
         "titled": len(panels) > 1,
         "legend": drawn.legend_entries if isinstance(drawn, Chart) and drawn.legend else [],
         "csv": f"{drawn.name}.csv",
     }
+
+
+def _image(drawn: Picture) -> Markup:
+    width, height = drawn.size
+    found = '<img src="{}.png" width="{}" height="{}" alt="{}">'
+    return Markup(found).format(drawn.name, width, height, drawn.caption)
 
 
 def _row(view: View, row: Data, shown: list[str]) -> dict[str, Any]:
@@ -98,9 +116,7 @@ def _cell(view: View, row: Data, column: Data, shown: list[str]) -> dict[str, An
     numbers = [cell[side]["mean"] for side in reversed(shown) if cell[side]] + [cell["paper"]]
     sides = [_side(view, row, column, side) for side in shown if cell[side]]
     return {
-        "id": f"{row['row']}--{column['name']}".replace("/", "-"),
         "column": column["label"],
-        "unit": column["unit"],
         "paper": rendering.number(column, cell, "paper"),
         "also": {who: rendering.number(column, cell, who) for who in row.get("also", ())},
         "sides": {side: rendering.number(column, cell, side) for side in shown},

@@ -68,7 +68,8 @@ def read_all(source: str) -> tuple[list[Record], list[str]]:
 def fields(record: Record) -> dict[str, Any]:
     """Every field of the run's configuration by its path; a group also by its own name, and the seed."""
     config = record.config
-    named = {group: config[group]["name"] for group in GROUPS if isinstance(config.get(group), dict)}
+    groups = {group: config[group] for group in GROUPS if isinstance(config.get(group), dict)}
+    named = {group: content["name"] for group, content in groups.items() if "name" in content}
     return {**dict(leaves(config)), **named, "seed": record.seed}
 
 
@@ -97,7 +98,7 @@ def aggregate(found: Sequence[Record], by: Sequence[str], column: Column) -> Agg
     """``by`` empty: every field in which the records differ.
 
     Raises:
-        UserError: a field that no record has.
+        UserError: a field that no record has, or in which the seeds of one configuration differ.
     """
     groups: dict[str, list[Record]] = {}
     for record in found:
@@ -107,6 +108,10 @@ def aggregate(found: Sequence[Record], by: Sequence[str], column: Column) -> Agg
     for name in by:
         if name not in known:
             raise UserError(yamls.unknown("field", name, known))
+        if name == "seed" or any(
+            _distinct([fields(record) for record in group], [name]) > 1 for group in groups.values()
+        ):
+            raise UserError(f"by={name}: a line is a mean over seeds, which differ in that; leave it out")
     added = _needed(of, by)
     names = (*by, *added)
     lines = [_line(run_id, group, [of[run_id].get(name) for name in names], column) for run_id, group in groups.items()]

@@ -39,7 +39,7 @@ def save(drawn: Callable[[], "Figure"], folder: Path, name: str, of: Any) -> lis
         return list(paths.values())
     from matplotlib import rc_context  # takes seconds
 
-    with rc_context(SETTINGS):
+    with rc_context({**SETTINGS, "text.parse_math": False}):  # a field's value may have $ in it
         figure = drawn()
         for suffix, path in paths.items():
             out = io.BytesIO()

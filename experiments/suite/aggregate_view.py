@@ -57,10 +57,19 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(
             f"runs={own['runs'] or '{}'}: no record that {where} is of these; try of={other}, or other fields"
         )
-    show(aggregate(records, by, column(own["metric"])), own["name"] or _name(own["metric"], by))
+    summed = aggregate(records, by, column(own["metric"]))
+    if not any(line.estimate for line in summed.lines) and any(record.status == "done" for record in records):
+        raise UserError(f"metric={own['metric']}: no record of these has it; {_has(records)}")
+    show(summed, own["name"] or _name(own["metric"], by))
     for line in problems:
         print_line(f"warning: {line}; left out")
     return 0
+
+
+def _has(records: "Sequence[Record]") -> str:
+    """What to ask for in place of a metric that no record has."""
+    names = sorted({name for record in records for name in record.metrics})
+    return f"they have {', '.join(names)}" if names else "they have none"
 
 
 def of_runs(records: "Sequence[Record]", by: Sequence[str], metric: str, name: str) -> None:

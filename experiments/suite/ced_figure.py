@@ -18,21 +18,20 @@ EVERY = 8  # points of a curve between two markers
 def draw(data: dict[str, Any], folder: Path) -> list[Path]:
     """Each file whole or absent; none where the table has no curves, or none of them is known.
 
-    Of this machine's runs where there are any, else of what is published. What is there of the same is not drawn again.
+    Of each row this machine's runs where there are any, else what is published. What is there of the same is not drawn again.
     """
     if not has_curves(data):
         return []
     found = data["ced"]
-    side = next(side for side in ("here", "published") if any(row[side] for row in found["rows"]))
     paths = {suffix: folder / f"{data['table']}-ced.{suffix}" for suffix in ("png", "svg")}
-    content = json.dumps([found, side], sort_keys=True) + fingerprint.of_file(Path(__file__))
+    content = json.dumps(found, sort_keys=True) + fingerprint.of_file(Path(__file__))
     origin = f"data and code {hashlib.sha256(content.encode()).hexdigest()[:32]}"
     if paths["png"].is_file() and paths["svg"].is_file() and origin.encode() in paths["svg"].read_bytes():
         return list(paths.values())
     from matplotlib import rc_context  # takes half a second, and most commands draw nothing
 
     with rc_context(SETTINGS):
-        drawn = _drawn(data, side)
+        drawn = _drawn(data)
         for suffix, path in paths.items():
             out = io.BytesIO()
             metadata = METADATA[suffix] | ({"Description": origin} if suffix == "svg" else {})
@@ -41,16 +40,16 @@ def draw(data: dict[str, Any], folder: Path) -> list[Path]:
     return list(paths.values())
 
 
-def _drawn(data: dict[str, Any], side: str) -> Any:
+def _drawn(data: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     axes = drawn.subplots()
     found = data["ced"]
     for number, (row, (colour, marker, line)) in enumerate(zip(found["rows"], STYLES, strict=False)):
-        if row[side]:
+        if known := row["here"] or row["published"]:
             axes.plot(
-                found["at"], row[side], color=colour, marker=marker, linestyle=line, linewidth=1, markersize=3,
+                found["at"], known, color=colour, marker=marker, linestyle=line, linewidth=1, markersize=3,
                 markevery=(number, EVERY), label=row["label"],
             )  # fmt: skip
     column = next(each for each in data["columns"] if each["name"] == found["metric"])

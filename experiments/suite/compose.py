@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from experiments.suite.fields import check_fields, check_nothing_is_evaluated
+from experiments.suite.fields import check_fields, check_nothing_is_evaluated, not_yaml
 from experiments.suite.files import read_json, write_json
 from experiments.suite.overrides import READ_BY_THE_SUITE, check_override, hint, options
-from experiments.suite.paths import COMPOSED, CONF, local, shown
+from experiments.suite.paths import COMPOSED, FROZEN_CONF, conf, local
 from experiments.suite.values import check_values
 from lightning_modules.data import listing
 from lightning_modules.errors import CorruptFileError, UserError
@@ -54,7 +54,12 @@ def _kept(path: Path) -> dict[str, Any] | None:
 
 
 def remember() -> None:
-    """Keeps what was composed for the next command, and forgets what was composed of another conf/."""
+    """Keeps what was composed for the next command, and forgets what was composed of another conf/.
+
+    Where conf/ has been edited since this process first looked, nothing tells of which content each was composed.
+    """
+    if _composed and _digest_of(conf()) != _conf_digest():
+        _composed.clear()
     if _composed:
         for old in (folder for folder in COMPOSED.glob("*") if folder.name != _conf_digest()):
             shutil.rmtree(old, ignore_errors=True)
@@ -83,7 +88,7 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         check_override(override)
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="run"):
+        with initialize_config_dir(str(conf()), version_base="1.3", job_name="run"):
             composed = hydra_compose("run", overrides=list(overrides), return_hydra_config=True)
         return resolve(composed, composed.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -135,7 +140,7 @@ def _no_such_field(error: Exception) -> str | None:
 
 def _no_yaml(error: Exception) -> str | None:
     mark = getattr(error, "problem_mark", None)
-    return f"{shown(Path(mark.name))}: line {mark.line + 1} is not valid YAML; mend it" if mark else None
+    return not_yaml(Path(mark.name), error) if mark else None
 
 
 def _misspelt(error: Exception) -> str | None:
@@ -155,21 +160,24 @@ def _misspelt(error: Exception) -> str | None:
 
 
 def frozen() -> Path:
-    """A copy of conf/, as this process composed from it, for the processes that it starts: COMPACT_NETS_CONF names it.
+    """A copy of conf/, as this process composed from it. From now on this process, and all that it starts, read the copy.
 
-    It is kept, for jobs that outlive who started them, by its content: equal ones are one.
+    COMPACT_NETS_CONF names it. It is kept, for jobs that outlive who started them, by its content: equal ones are one.
 
     Raises:
         UserError: conf/ has changed since the first configuration was composed.
     """
+    if os.environ.get(FROZEN_CONF):  # by this process before, or by who started it
+        return conf()
     draft = local() / "conf" / f".{_conf_digest()}.{os.getpid()}"
-    shutil.copytree(CONF, draft, ignore=_no_conf)
+    shutil.copytree(conf(), draft, ignore=_no_conf)
     try:
         if _digest_of(draft) != _conf_digest():
             raise UserError("conf/ has changed since this command began; start it again")
         whole = draft.with_name(_digest_of(draft, left_out=()))
         with suppress(OSError):  # somebody else has it already
             draft.rename(whole)
+        os.environ[FROZEN_CONF] = str(whole)
         return whole
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -182,7 +190,7 @@ def _no_conf(folder: Any, names: list[str]) -> list[str]:
 @cache
 def _conf_digest() -> str:
     """Of every file that composition may read, as it was when it was first asked for."""
-    return _digest_of(CONF)
+    return _digest_of(conf())
 
 
 def _digest_of(folder: Path, left_out: Sequence[str] = READ_BY_THE_SUITE) -> str:

@@ -7,11 +7,12 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from experiments.suite.paths import CONF
+from experiments.suite.paths import conf, shown
 from lightning_modules.errors import UserError
 
 TOP = {"task": str, "seed": int, "tags": list, "proxy_images": int}
@@ -97,11 +98,25 @@ def check_nothing_is_evaluated(config: Any) -> None:
             raise UserError(f"{path}={value}: values are never evaluated; only another field may stand in ${{}}")
 
 
+def read_yaml(path: Path) -> Any:
+    """What a file of conf/ says. Raises UserError, naming the line, where it is no YAML."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(not_yaml(path, error)) from error
+
+
+def not_yaml(path: Path, error: Exception) -> str:
+    """In one line, where a file is no YAML."""
+    mark = getattr(error, "problem_mark", None)
+    return f"{shown(path)}: {f'line {mark.line + 1} ' if mark else ''}is not valid YAML; mend it"
+
+
 @cache
 def declared(group: str, choice: str) -> dict[str, Any]:
     """The content of conf/<group>/<choice>.yaml, with what it inherits from files of its own group."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content = yaml.load((CONF / group / f"{choice}.yaml").read_text(encoding="utf-8"), Loader=loader) or {}
+    content = read_yaml(conf() / group / f"{choice}.yaml") or {}
     inherited: dict[str, Any] = {}
     for entry in content.pop("defaults", []):
         if isinstance(entry, str) and entry != "_self_":

@@ -21,6 +21,7 @@ from experiments.suite.store import Run
 from lightning_modules.errors import CorruptFileError, naming
 
 POLL_S = 0.2
+LATE_LOOKS = 50  # for the record of a run that ended well: ten seconds
 COMMAND = "$ python "
 WAITING = {"phase": "waiting"}
 ALL = "all runs"
@@ -141,12 +142,14 @@ class Pool:
         return False
 
     def _fill(self, waiting: list[PlannedRun], view: View) -> None:
-        """Starts what is waiting while a worker is free. A run that another process holds is left to it.
+        """Starts what is waiting while a place is free. A run that another process holds is left to it.
 
         One whose parent is being trained, or is yet to be, waits for it here, where it keeps no worker.
         """
         ready: list[tuple[PlannedRun, Place]] = []
         for item in list(waiting):
+            if not self._free:  # or every look would try the locks of all that wait
+                break
             name = name_of(item)
             if item.run.is_busy():
                 self._show(view, name, item)
@@ -157,7 +160,7 @@ class Pool:
                 waiting.remove(item)
                 reason = f"the run that it begins with, {lost.run_id}, came to nothing"
                 view.end(name, self._failed(item, reason, 1))
-            elif self._free and not any(self._is_coming(parent, waiting, ready) for parent in item.parents):
+            elif not any(self._is_coming(parent, waiting, ready) for parent in item.parents):
                 waiting.remove(item)
                 ready.append((item, self._free.pop(0)))
         self._start(ready)
@@ -196,7 +199,7 @@ class Pool:
 
     def _last_word(self, name: str, item: PlannedRun, code: int, why: str) -> str:
         try:
-            record = item.run.record()
+            record = left_by(item.run, code)
         except CorruptFileError as error:
             return self._failed(item, str(error), code)
         if record is None or record.status == "failed":
@@ -216,6 +219,23 @@ class Pool:
         busy = [self._left.get(name) for name in self._processes]
         left = makespan([60 * item.minutes if item.minutes else None for item in waiting], len(self.places), busy)
         view.show(ALL, {"phase": "all", "step": done, "steps": total, "seconds_left": left})
+
+
+def left_by(run: Run, code: int) -> Record | None:
+    """The record that a run has left. Of one that ended well on another machine it may be seen late (NFS)."""
+    record = run.record()
+    for _ in range(LATE_LOOKS if code == 0 else 0):
+        if record is not None and record.status in FINISHED:
+            break
+        time.sleep(POLL_S)
+        record = run.record()
+    return record
+
+
+def say_failures(failures: Failures) -> None:
+    """A line on standard error for each reason, with the runs that it ended."""
+    for (reason, _), names in failures.items():
+        print(f"failed: {', '.join(names)}: {reason}", file=sys.stderr, flush=True)
 
 
 def is_done(item: PlannedRun) -> bool:

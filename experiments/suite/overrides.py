@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
-
-from experiments.suite.paths import CONF, shown
+from experiments.suite.fields import read_yaml
+from experiments.suite.paths import conf, shown
 from lightning_modules.errors import UserError, check_choice
 
 READ_BY_THE_SUITE = ("paper", "search", "table")  # folders of conf/ that are not composed
@@ -41,10 +40,9 @@ def check_command(arguments: Sequence[str]) -> None:
 
 def check_nothing_is_called() -> None:
     """Raises UserError, naming the file, where one that may be composed holds a ``_target_``."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for path in sorted(CONF.rglob("*.yaml")):
-        if path.relative_to(CONF).parts[0] not in READ_BY_THE_SUITE:
-            if "_target_" in _keys(yaml.load(path.read_text(encoding="utf-8"), Loader=loader)):
+    for path in sorted(conf().rglob("*.yaml")):
+        if path.relative_to(conf()).parts[0] not in READ_BY_THE_SUITE:
+            if "_target_" in _keys(read_yaml(path)):
                 raise UserError(f"{shown(path)}: _target_: no value names what is called; take it out")
 
 
@@ -79,7 +77,7 @@ def options(group: str) -> list[str]:
     """The files that a group of conf/ offers; none where there is no such group."""
     if group.split("/")[0] in READ_BY_THE_SUITE:
         return []
-    folder = CONF / group
+    folder = conf() / group
     return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = "COMPACT_NETS_RESULTS"
-FROZEN_CONF = "COMPACT_NETS_CONF"  # set for the runs of a sweep: conf/ as it was when the sweep began
-CONF = Path(os.environ.get(FROZEN_CONF) or ROOT / "conf").absolute()
+FROZEN_CONF = "COMPACT_NETS_CONF"  # a copy of conf/, set for a sweep and its runs (compose.frozen)
+CONF = Path(os.environ.get(FROZEN_CONF) or ROOT / "conf").absolute()  # as this process began
 DATA_CACHE = ROOT / "data"  # what was downloaded
 COMPOSED = ROOT / ".cache" / "composed"  # configurations, whatever results folder they are for
+
+
+def conf() -> Path:
+    """What configurations are composed from: conf/, or the copy of it that this command has made for itself."""
+    return Path(os.environ.get(FROZEN_CONF) or CONF)
 
 
 def results() -> Path:

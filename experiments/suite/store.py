@@ -6,14 +6,15 @@
 A run has one owner at a time: a lock that the operating system drops when its process dies, however it dies.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from experiments.suite import record
 from experiments.suite.files import read_json, write_json
@@ -22,6 +23,7 @@ from experiments.suite.record import Record
 from lightning_modules.errors import CorruptFileError, UserError, naming
 
 PROBE_S = 0.5  # somebody who only looks whether a run is busy holds its lock for less
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what flock says on a file system that has none
 FRESH = "fresh"  # a line of the file of attempts: what came before is forgotten
 
 
@@ -31,6 +33,30 @@ class Busy(Exception):
     def __init__(self, owner: str):
         super().__init__(f"another process ({owner}) is at this run")
         self.owner = owner
+
+
+@contextmanager
+def locked(path: Path, timeout: float = -1) -> Iterator[None]:
+    """Holds that lock, which the operating system drops when this process dies; waits at most ``timeout`` seconds.
+
+    Raises:
+        Timeout: another process holds it.
+        UserError: the file system has no such locks. (A file whose existence is the lock would outlive its process.)
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=timeout)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise UserError(
+                f"{shown(path)} cannot be locked ({error.strerror}); mount its file system with locks between nodes "
+                "(flock; docs/cluster.md), or set COMPACT_NETS_RESULTS to another folder"
+            ) from error
+        raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -83,11 +109,11 @@ class Run:
         return any(self.folder.rglob("epoch-*.ckpt"))
 
     def is_busy(self) -> bool:
-        """Whether another process holds the run at this moment."""
+        """Whether another process holds the run at this moment. Raises UserError where nobody can tell."""
         if not self.folder.is_dir():
             return False
         try:
-            with self._lock().acquire(timeout=0):
+            with locked(self._lock_path, timeout=0):
                 return False
         except Timeout:
             return True
@@ -97,25 +123,23 @@ class Run:
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Holds the run for this process. Raises Busy when another one does, UserError when it cannot be written."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = self._lock()
-            lock.acquire(timeout=PROBE_S)
-            (self.folder / "owner").write_text(str(os.getpid()), encoding="ascii")
-        except Timeout:
-            raise Busy(self.owner()) from None
-        except OSError as error:
-            raise UserError(
-                f"{shown(self.folder)} cannot be written ({error.strerror}); "
-                "make it writable, or set COMPACT_NETS_RESULTS to another folder"
-            ) from error
-        try:
+        with ExitStack() as held:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self._lock_path, timeout=PROBE_S))
+                (self.folder / "owner").write_text(str(os.getpid()), encoding="ascii")
+            except Timeout:
+                raise Busy(self.owner()) from None
+            except OSError as error:
+                raise UserError(
+                    f"{shown(self.folder)} cannot be written ({error.strerror}); "
+                    "make it writable, or set COMPACT_NETS_RESULTS to another folder"
+                ) from error
             yield
-        finally:
-            lock.release()
 
-    def _lock(self) -> BaseFileLock:
-        return FileLock(self.folder / "lock")
+    @property
+    def _lock_path(self) -> Path:
+        return self.folder / "lock"
 
     def owner(self) -> str:
         """Who holds the run, for people."""

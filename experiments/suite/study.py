@@ -8,13 +8,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import floor, log10
+from math import floor, isfinite, log10
 from pathlib import Path
 from typing import Any, Literal
 
 from experiments.suite import yamls
-from experiments.suite.columns import Column, column
+from experiments.suite.columns import MEASURED, Column, column
 from experiments.suite.compose import compose
+from experiments.suite.fields import SEEDS
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF, local, shown
 from experiments.suite.record import Record
@@ -23,6 +24,7 @@ from lightning_modules.errors import UserError
 FOLDER = CONF / "search"
 FIELDS = ("title", "overrides", "metric", "seed", "trials", "axes")
 OPTIONAL = ("cheaper", "pruning", "grid_seeds")
+PRUNING = ("after_trials", "after_epochs")
 AXIS = ("low", "high", "log", "choices", "grid")
 DIGITS = 3  # of a trial's numbers, which people type again
 VALIDATION = "val/"
@@ -99,49 +101,81 @@ def load(name: str | None, extra: Sequence[str] = (), trials: int = 0) -> Search
     path = FOLDER / f"{name}.yaml"
     place = yamls.Place(shown(path))
     content = place.mapping(yamls.read(path), FIELDS, OPTIONAL)
-    metric = content["metric"]
-    if not str(metric).startswith(VALIDATION):
-        raise (place / "metric").error(
-            f"{metric} is not of validation, which is all that a search may see; use val/..."
-        )
-    pruning = content.get("pruning", {})
-    axes = tuple(_axis(axis, value, place / "axes" / axis) for axis, value in content["axes"].items())
+    at = place / "pruning"
+    pruning = {"after_trials": 5, "after_epochs": 1} | at.mapping(content.get("pruning", {}), (), PRUNING)
+    axes = (place / "axes").mapping(content["axes"], (), None)
     if not axes:
         raise (place / "axes").error("is empty, add one")
-    own = tuple(override for override in extra if override.partition("=")[0] in {axis.name for axis in axes})
+    own = [override for override in extra if override.lstrip("+").partition("=")[0] in axes]
     if own:
         raise UserError(f"{own[0]}: is searched for; its range is in {shown(path)}")
+    seed = _whole(content["seed"], place / "seed")
+    seeds = (place / "grid_seeds").sequence(content.get("grid_seeds", [seed]))
     found = Search(
         name=name,
-        title=content["title"],
-        overrides=(*content["overrides"], *extra),
-        cheaper=tuple(content.get("cheaper", ())),
-        column=column(metric),
-        seed=content["seed"],
-        trials=trials or content["trials"],
-        after_trials=pruning.get("after_trials", 5),
-        after_epochs=pruning.get("after_epochs", 1),
-        axes=axes,
-        grid_seeds=tuple(content.get("grid_seeds", (content["seed"],))),
+        title=(place / "title").text(content["title"]),
+        overrides=(*_overrides(content["overrides"], place / "overrides"), *extra),
+        cheaper=_overrides(content.get("cheaper", []), place / "cheaper"),
+        column=_metric(content["metric"], place / "metric"),
+        seed=seed,
+        trials=trials or _whole(content["trials"], place / "trials", 1),
+        after_trials=_whole(pruning["after_trials"], at / "after_trials"),
+        after_epochs=_whole(pruning["after_epochs"], at / "after_epochs"),
+        axes=tuple(_axis(axis, value, place / "axes" / axis) for axis, value in axes.items()),
+        grid_seeds=tuple(_whole(each, place / "grid_seeds") for each in seeds) or (seed,),
     )
-    compose((*found.of_trials, *(axis.override(_first(axis)) for axis in axes)))
+    compose((*found.of_trials, *(axis.override(_first(axis)) for axis in found.axes)))
     return found
+
+
+def _metric(value: Any, place: yamls.Place) -> Column:
+    """One that is measured on the validation split."""
+    name = place.text(value)
+    if not name.startswith(VALIDATION):
+        raise place.error(f"{name} is not of validation, which is all that a search may see; use val/...")
+    known = [f"{VALIDATION}{metric}" for metric in MEASURED]
+    if name not in known:
+        raise place.error(yamls.unknown("metric", name, known))
+    return column(name)
+
+
+def _overrides(value: Any, place: yamls.Place) -> tuple[str, ...]:
+    return tuple(map(place.text, place.sequence(value)))
+
+
+def _whole(value: Any, place: yamls.Place, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < SEEDS:
+        raise place.error(f"is {value!r}, write a whole number from {least}")
+    return value
+
+
+def _scalars(value: Any, place: yamls.Place) -> tuple[Any, ...]:
+    for each in place.sequence(value):
+        if isinstance(each, list | dict):
+            raise place.error(f"is {each!r} among others, write single values")
+    return tuple(map(_plain, value))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _axis(name: str, value: Any, place: yamls.Place) -> Axis:
     content = place.mapping(value, (), AXIS)
-    low, high, choices = content.get("low"), content.get("high"), tuple(content.get("choices", ()))
+    low, high = content.get("low"), content.get("high")
+    choices = _scalars(content.get("choices", []), place / "choices")
+    log = content.get("log", False)
+    if not isinstance(log, bool):
+        raise (place / "log").error(f"is {log!r}, write true or false")
     if bool(choices) == (low is not None and high is not None):
         raise place.error("give low and high, or choices")
     if not choices:
-        if not isinstance(low, int | float) or not isinstance(high, int | float) or low >= high:
+        if low is None or high is None or not _number(low) or not _number(high) or low >= high:
             raise place.error("low must be a number below high")
-        if content.get("log", False) and low <= 0:
+        if log and low <= 0:
             raise place.error("with log: true, low must be above 0")
         low, high = _plain(low), _plain(high)
-    return Axis(
-        name, low, high, bool(content.get("log", False)), choices, tuple(map(_plain, content.get("grid", choices)))
-    )
+    return Axis(name, low, high, log, choices, _scalars(content.get("grid", list(choices)), place / "grid"))
 
 
 def _plain(value: Any) -> Any:

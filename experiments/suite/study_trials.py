@@ -7,29 +7,34 @@ again by the next one, and goes on from its last epoch.
 
 import itertools
 import math
+import sqlite3
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from experiments.suite.compose import compose
 from experiments.suite.identity import run_id
 from experiments.suite.launch import ALL, Failures, Pool
+from experiments.suite.paths import shown
 from experiments.suite.plan import PlannedRun
 from experiments.suite.progress import View
-from experiments.suite.store import Run
+from experiments.suite.store import Run, locked
 from experiments.suite.study import Axis, Search, ended, validation, validation_curve
-from lightning_modules.errors import CorruptFileError
+from lightning_modules.errors import CorruptFileError, UserError
 
 if TYPE_CHECKING:
     import optuna
 
+STUDY = "study.db"
+WAIT_S = 60.0  # for another process that writes the study
 LOOK_EVERY_S = 5.0
 POINT, PROCESS = "overrides", "process"  # what a trial of the study remembers: its run, and who is at it
 RANDOM = 8  # trials before TPE has enough to go by
@@ -37,7 +42,12 @@ Curve = Callable[[Run], Sequence[float]]  # the metric of each epoch that has be
 
 
 def opened(search: Search) -> "optuna.Study":
-    """The study, in a file of its own, as it was left."""
+    """The study, in a file of its own, as it was left.
+
+    Raises:
+        CorruptFileError: the file is damaged.
+        UserError: it cannot be used now, or its file system has no locks.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -45,15 +55,34 @@ def opened(search: Search) -> "optuna.Study":
         "ignore", category=optuna.exceptions.ExperimentalWarning
     )  # of which nothing is kept but the study
     search.folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(search.folder / "lock"):  # two processes would both make the tables
+    with locked(search.folder / "lock"):  # two processes would both make the tables
+        _check(search.folder / STUDY)
         pruner = optuna.pruners.MedianPruner(search.after_trials, search.after_epochs)
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{search.folder / STUDY}", engine_kwargs={"connect_args": {"timeout": WAIT_S}}
+        )
         return optuna.create_study(
-            storage=f"sqlite:///{search.folder / 'study.db'}",
+            storage=storage,
             study_name=search.name,
             direction=search.direction,
             pruner=pruner,
             load_if_exists=True,
         )
+
+
+def _check(path: Path) -> None:
+    """Raises CorruptFileError where the file is no whole database, UserError where that cannot be seen."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=WAIT_S)) as database:
+            (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        raise UserError(f"{shown(path)} cannot be used ({error}); make it readable and writable") from error
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    if said != "ok":
+        raise CorruptFileError(f"{shown(path)} is damaged ({said}); move it away, its runs are kept")
 
 
 @dataclass(kw_only=True)
@@ -71,7 +100,7 @@ class Trials(Pool):
     _waits: bool = False  # for others' trials: there is nothing more to ask for
 
     def run(self) -> Failures:
-        with self._lock_of(self._name):  # dropped by the system when this process dies
+        with locked(self._path_of(self._name)):  # dropped by the system when this process dies
             try:
                 return super().run()
             finally:
@@ -81,9 +110,6 @@ class Trials(Pool):
 
     def _path_of(self, process: str) -> Path:
         return self.search.folder / f"{process}.process"
-
-    def _lock_of(self, process: str) -> FileLock:
-        return FileLock(self._path_of(process))
 
     def _put_back(self, number: int, params: Mapping[str, Any]) -> None:
         self.study.tell(number, state=_state("FAIL"))
@@ -98,7 +124,7 @@ class Trials(Pool):
 
     def _is_gone(self, process: str) -> bool:
         try:
-            with self._lock_of(process).acquire(timeout=0):
+            with locked(self._path_of(process), timeout=0):
                 self._path_of(process).unlink(missing_ok=True)
                 return True
         except Timeout:
@@ -108,7 +134,7 @@ class Trials(Pool):
         if not self._free or waiting or time.monotonic() - self._looked < (LOOK_EVERY_S if self._waits else 0.0):
             return True
         self._looked = time.monotonic()
-        with FileLock(self.search.folder / "lock"):  # others ask, too, and all trials together are so many
+        with locked(self.search.folder / "lock"):  # others ask, too, and all trials together are so many
             self._take_over()
             while len(waiting) < len(self._free) and self._count("RUNNING", "COMPLETE", "PRUNED") < self._wanted:
                 waiting += self._asked()
@@ -179,9 +205,15 @@ class Trials(Pool):
                 return f"{name}: hopeless after epoch {self._told_epochs[item.run]}, ended"
             return super()._last_word(name, item, code, why)
         self._tell(item.run, trials, validation_curve(record, self.search.column.name))
-        value = validation(record).get(self.search.column.name)
-        if value is None:  # it diverged: as bad as can be
+        metrics = validation(record)
+        value = metrics.get(self.search.column.name)
+        if record.status == "diverged":  # as bad as can be
             value = -self.search.column.sign * math.inf
+        elif value is None:
+            raise UserError(
+                f"conf/search/{self.search.name}.yaml: metric: {self.search.column.name}: "
+                f"no such metric of these runs; choose one of {', '.join(metrics)}"
+            )
         for trial in trials:
             self.study.tell(trial, value)
         return f"{name}: {ended(self.search, record)}"

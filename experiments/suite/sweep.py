@@ -5,19 +5,18 @@ composed before the first run starts, and what is finished is not started at all
 """
 
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.suite import aggregate_view, contract
-from experiments.suite.compose import compose, explain, remember
+from experiments.suite.compose import compose, explain, frozen, remember
 from experiments.suite.identity import run_id
-from experiments.suite.launch import Failures, Pool
+from experiments.suite.launch import Failures, Pool, say_failures
 from experiments.suite.overrides import check_command
 from experiments.suite.parents import parents
-from experiments.suite.paths import CONF
+from experiments.suite.paths import conf
 from experiments.suite.plan import PlannedRun, RowPlan, longest_first, minutes_left, plan
 from experiments.suite.progress import duration, print_line
 from experiments.suite.record import Record, outcome
@@ -81,13 +80,14 @@ def done(sweep: Sweep, launcher: Launcher, told: Callable[[Record], str] = outco
         print_line(f"only measured (trained: false), so left out: {', '.join(sweep.left_out)}")
     missing = sweep.missing
     places = launcher.places(sweep.trainer, len(missing)) if missing else []
-    print_line(outlook(sweep, len(places)))
+    print_line(outlook(sweep, launcher.at_a_time(places)))
+    if missing:
+        frozen()
     remember()
     failures = dict(sweep.wrong)
     if missing:
         failures |= Pool(longest_first(missing), places, starter=launcher.starter(sweep.trainer), told=told).run()
-    for (reason, _), names in failures.items():
-        print(f"failed: {', '.join(names)}: {reason}", file=sys.stderr)
+    say_failures(failures)
     return 1 if failures else 0
 
 
@@ -146,7 +146,7 @@ def split(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The overrides of each job, in Hydra's order, and the rows of tables that a glob named but nobody trains.
 
     Raises:
-        UserError: not in Hydra's grammar, or an interval, which has no end of values.
+        UserError: not in Hydra's grammar, or what has no end of values: an interval, a range whose step is 0.
     """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -154,7 +154,7 @@ def split(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     from hydra.errors import HydraException
 
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="run"):
+        with initialize_config_dir(str(conf()), version_base="1.3", job_name="run"):
             parser = OverridesParser.create(GlobalHydra.instance().config_loader())
             found = {override.get_key_element(): override for override in parser.parse_overrides(list(overrides))}
             values = {key: list(_values(override)) for key, override in found.items()}
@@ -172,14 +172,14 @@ def split(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
 def _values(override: Any) -> Iterator[str]:
     if not override.is_sweep_override():
         yield override.get_value_element_as_str()
-    elif _is_a(override, "RangeSweep"):
-        yield from (_plain(text) for text in override.sweep_string_iterator())
-    elif override.is_discrete_sweep():
-        yield from override.sweep_string_iterator()
-    else:
+    elif not override.is_discrete_sweep() or (_is_a(override, "RangeSweep") and override.value().step == 0):
         raise UserError(
             f"{override.input_line}: has no end of values; list them (a,b), use range(), or search (docs/sweeps.md)"
         )
+    elif _is_a(override, "RangeSweep"):
+        yield from (_plain(text) for text in override.sweep_string_iterator())
+    else:
+        yield from override.sweep_string_iterator()
 
 
 def _is_a(override: Any, kind: str) -> bool:

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from experiments.suite.devices import Place, places
-from experiments.suite.fields import declared
+from experiments.suite.fields import declared, read_yaml
 from experiments.suite.launch import Processes, Starter
 from experiments.suite.overrides import check_override, hint, options
-from experiments.suite.paths import CONF
+from experiments.suite.paths import conf
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError
 
@@ -45,7 +43,11 @@ class Launcher:
             return places(trainer, self.jobs, shared=True)
         from experiments.suite.sweep_slurm import place  # submitit takes a moment
 
-        return [place(self.options, trainer)] * (self.jobs or runs)
+        return [place(self.options, trainer)] * runs  # all are handed over: the cluster sees to how many at a time
+
+    def at_a_time(self, places: Sequence[Place]) -> int:
+        """How many runs go side by side in these places, as far as is known here."""
+        return min(len(places), self.jobs or len(places))
 
     def starter(self, trainer: Mapping[str, Any]) -> Starter:
         if self.is_here:
@@ -55,8 +57,10 @@ class Launcher:
         return Cluster(self.options, trainer)
 
 
-def chosen(arguments: Sequence[str], name: str | None = None) -> tuple[Launcher, list[str]]:
+def chosen(arguments: Sequence[str], name: str | None = None, jobs: int = 0) -> tuple[Launcher, list[str]]:
     """The launcher that ``arguments`` ask for, ``name`` where they name none, and what is left of them.
+
+    ``jobs``: at a time, where the verb has a word of its own for it; 0: as the launcher says.
 
     Raises:
         UserError: no such launcher, option or kind of value.
@@ -71,13 +75,13 @@ def chosen(arguments: Sequence[str], name: str | None = None) -> tuple[Launcher,
         check_override(argument)
     values, _ = parse(mine, own)
     found = {key.removeprefix(FIELD): None if value == "null" else value for key, value in values.items()}
-    return Launcher(name, found), without(arguments)
+    return Launcher(name, found | ({"jobs": jobs} if jobs else {})), without(arguments)
 
 
 def default() -> str:
     """That of the primary configuration."""
-    content = yaml.safe_load((CONF / "run.yaml").read_text(encoding="utf-8"))
-    return next(entry[DEFAULT] for entry in content["defaults"] if isinstance(entry, dict) and DEFAULT in entry)
+    entries = (read_yaml(conf() / "run.yaml") or {}).get("defaults", ())
+    return next((entry[DEFAULT] for entry in entries if isinstance(entry, dict) and DEFAULT in entry), LOCAL)
 
 
 def without(arguments: Sequence[str]) -> list[str]:

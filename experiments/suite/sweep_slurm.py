@@ -1,4 +1,4 @@
-"""Runs as jobs of a SLURM cluster, by submitit: all that can start are one array.
+"""Runs as jobs of a SLURM cluster, by submitit: all that can start are one array, or several where one may not be so large.
 
 A job that is pre-empted, or at its time's end, is put into the queue again and goes on from its last epoch. Jobs outlive
 who submitted them: the same command again finds them in the queue and waits for them.
@@ -30,7 +30,14 @@ ASK_EVERY_S = 5.0
 LOOK_EVERY_S = 0.2
 NOT_THE_RUN_S = ("SLURM_", "SUBMITIT_", "PMI", "PMIX_")  # Lightning would take the job's processes for the run's
 OFTEN = 1000  # times that a run may come to its time's end
-STATE = re.compile(r"\bJobState=(\S+)")
+USUAL_ARRAY = 1001  # SLURM's own default of the jobs that an array may have
+MAX_ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
+STATE = re.compile(r"\bJobState=(\w+)")
+GOES_ON = (
+    "PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "SUSPENDED",
+    "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING",
+)  # fmt: skip
+FORGOTTEN_S = 60.0  # after so long without an answer SLURM has no more to say of a job
 EXIT_CODE = re.compile(r"\bExitCode=(\d+):(\d+)")
 ENDED_ITSELF = ("COMPLETED", "FAILED")
 
@@ -109,9 +116,13 @@ class Cluster:
         return [OnCluster(name, self._queue) if name and name in queued else next(new) for name in submitted]
 
     def _submit(self, jobs: Sequence[Job]) -> list["Going"]:
-        if not jobs:
-            return []
-        executor = self._executor(len(jobs))
+        size = _largest_array() if self._is_slurm else len(jobs)
+        arrays = [jobs[start : start + size] for start in range(0, len(jobs), max(1, size))]
+        return [going for array in arrays for going in self._submit_array(array, len(arrays))]
+
+    def _submit_array(self, jobs: Sequence[Job], arrays: int) -> list["Going"]:
+        """``arrays``: how many share the jobs that may run at a time."""
+        executor = self._executor(max(1, self._options["jobs"] // arrays) if self._options["jobs"] else len(jobs))
         try:
             with executor.batch():
                 submitted = [executor.submit(OnNode(job)) for job in jobs]
@@ -125,7 +136,7 @@ class Cluster:
         self._queue.forget()
         return [OnCluster(each.job_id, self._queue) for each in submitted]
 
-    def _executor(self, jobs: int) -> submitit.AutoExecutor:
+    def _executor(self, at_a_time: int) -> submitit.AutoExecutor:
         asked = self._options
         here = submitit.AutoExecutor(local() / "slurm" / "%j", cluster=asked["cluster"], slurm_max_num_timeout=OFTEN)
         here.update_parameters(
@@ -139,7 +150,7 @@ class Cluster:
         )
         named = {name: asked[name] for name in ("partition", "account", "qos", "constraint") if asked[name]}
         here.update_parameters(
-            slurm_array_parallelism=asked["jobs"] or jobs,
+            slurm_array_parallelism=at_a_time,
             slurm_setup=[asked["setup"]] if asked["setup"] else [],
             slurm_additional_parameters={"requeue": True, "chdir": str(ROOT), **named},
         )
@@ -187,29 +198,44 @@ def _asked(*command: str) -> str | None:
     return answer.stdout if answer.returncode == 0 else None
 
 
+def _largest_array() -> int:
+    found = MAX_ARRAY.search(_asked("scontrol", "show", "config") or "")
+    return max(1, int(found[1])) if found else USUAL_ARRAY
+
+
 class OnCluster:
-    """A job of SLURM's (launch.Going). What became of it is asked of SLURM itself, which need not keep accounts."""
+    """A job of SLURM's (launch.Going). What became of it is asked of SLURM itself, which need not keep accounts.
+
+    That the queue does not have it is not enough: between two attempts it may be in none of squeue's lists.
+    """
 
     def __init__(self, name: str, queue: Queue) -> None:
         self.name, self._queue = name, queue
         self._ended: tuple[str, int] | None = None
+        self._asked, self._answered = -ASK_EVERY_S, time.monotonic()  # when SLURM was asked of it, and knew of it
 
     def poll(self) -> int | None:
-        ids = self._queue.ids()
+        ids, now = self._queue.ids(), time.monotonic()
         if ids is None or self.name in ids:
-            return None
-        self._ended = self._ended or _ended(self.name)
-        return self._ended[1]
+            self._answered = now
+        elif self._ended is None and now - self._asked >= ASK_EVERY_S:
+            self._asked = now
+            state, code = _now(self.name)
+            if state in GOES_ON:
+                self._answered = now
+            elif state or now - self._answered >= FORGOTTEN_S:
+                self._ended = (state, code)
+        return self._ended[1] if self._ended else None
 
     def state(self) -> str:
         return self._ended[0] if self._ended else ""
 
 
-def _ended(name: str) -> tuple[str, int]:
-    """State and exit code of a job that is no longer in the queue; as failed where SLURM has forgotten it."""
+def _now(name: str) -> tuple[str, int]:
+    """State and exit code of a job; "" and 1 where SLURM says nothing of it: it has forgotten it, or does not answer."""
     answer = _asked("scontrol", "show", "job", "-o", name) or ""
     state, code = STATE.search(answer), EXIT_CODE.search(answer)
-    return (state[1] if state else "", int(code[1]) or int(code[2]) if code else 1)
+    return (state[1], int(code[1]) or int(code[2]) if code else 1) if state else ("", 1)
 
 
 class HereByTheSameWay:

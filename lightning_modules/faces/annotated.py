@@ -52,24 +52,34 @@ def annotated_faces(data: Mapping[str, Any], split: str, count: int | None = Non
 
 def _split(found: Splits, data: Mapping[str, Any], root: Path) -> Splits:
     if ALL in found:
+        if data["validation"] is None:
+            raise UserError("data.validation=null: the set has no splits; give {seed: 0}, from which they are drawn")
         return shared_out(found[ALL], root, data["shares"], data["validation"]["seed"])
     if "val" not in found:
+        if data["validation"] is None:
+            raise UserError("data.validation=null: the set has no validation split; give {share: 0.05, seed: 0}")
         share = data["validation"]["share"]
         cut = shared_out(found["train"], root, {"train": 1 - share, "val": share}, data["validation"]["seed"])
         found = {**cut, "test": found["test"]}
     return found
 
 
+def split_in(root: Path) -> str:
+    """Which split ``faces_in`` reads: test of CelebA and WFLW, whose lists say which that is; all of everything else."""
+    return "test" if any((root / path).is_file() for path in (celeba.LANDMARKS, wflw.LISTS.format("test"))) else ALL
+
+
 def faces_in(
     root: Path, points: int = 5, view: str = "auto", margin: float = 0.5, skipped: Callable[[str], object] | None = None
 ) -> LandmarkSet:
-    """All annotated faces of the folder (or dlib XML file) ``root``, in whichever of the formats it is.
+    """The annotated faces (``split_in``) of the folder (or dlib XML file) ``root``, in whichever of the formats it is.
 
-    ``skipped`` is told what is wrong with a ``.pts`` or ``.ljson`` file, or the photo beside it, which is then left out.
+    ``skipped`` is told what is wrong with a ``.pts`` or ``.ljson`` file, a face's eyes or a photo's head, and the face is
+    left out.
 
     Raises:
         UserError: none of the formats is there.
-        CorruptFileError: a file or a line in it is not in its format, and ``skipped`` is None; both are named.
+        CorruptFileError: a list is not in its format, or ``skipped`` is None and something is wrong; file and line are named.
     """
     everything: dict[str, Any] = {"root": str(root), "test": "full", "subset": None}
     if (root / celeba.LANDMARKS).is_file():
@@ -80,9 +90,9 @@ def faces_in(
         found = {ALL: dlib_xml.read_dlib(root)}
     else:
         found = {ALL: pts.read_folder(root, skipped)}
-    faces = [face for part in found.values() for face in part]
+    faces = found[split_in(root)]
     if not faces:
         raise UserError(
             f"{root}: no annotations there; they may be .pts, .ljson, dlib's .xml, or CelebA's or WFLW's lists"
         )
-    return as_set(faces, root if root.is_dir() else root.parent, points, view, margin)
+    return as_set(faces, root if root.is_dir() else root.parent, points, view, margin, skipped)

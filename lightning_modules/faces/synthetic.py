@@ -67,6 +67,8 @@ def synthetic_faces(
     check_choice("data.points", points, (5, 68))
     if version != VERSION:
         raise UserError(f"data.version={version}: this renderer draws version {VERSION}; set data.version={VERSION}")
+    if seed < 0:
+        raise UserError(f"data.seed={seed}: must be 0 or more")
     wanted = counts[split] if count is None else count
     if not 1 <= wanted <= counts[split]:
         raise UserError(f"{wanted} faces of {split}: there are 1 to {counts[split]:,}; raise data.counts.{split}")

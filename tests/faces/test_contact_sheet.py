@@ -42,6 +42,8 @@ def test_the_command_draws_annotated_photos(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (0, f"{out}: 1 faces\n"), done.stderr
     assert Image.open(out).size == (128, 128)
+    beyond = command("data=pts_folder", f"data.root={tmp_path}", "split=all", "first=1", f"out={out}")
+    assert (beyond.returncode, beyond.stderr) == (2, "error: first=1: all has 1 faces, counted from 0\n")
 
 
 def test_a_mistake_is_one_line() -> None:

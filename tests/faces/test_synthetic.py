@@ -145,6 +145,7 @@ def test_two_processes_that_ask_at_once_render_it_once(once: Path, tmp_path: Pat
     ("given", "message"),
     [({"split": "dev"}, "split=dev: choose one of train, val, test"), ({"points": 98}, "data.points=98: choose one of 5, 68"),
      ({"count": 10}, "10 faces of train: there are 1 to 9"), ({"count": 0}, "0 faces of train"),
+     ({"seed": -1}, "data.seed=-1: must be 0 or more"),
      ({"version": VERSION + 1}, f"data.version={VERSION + 1}: this renderer draws version {VERSION}")],
 )  # fmt: skip
 def test_a_wrong_argument_is_one_line(tmp_path: Path, given: dict[str, Any], message: str) -> None:

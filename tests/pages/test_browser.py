@@ -11,7 +11,7 @@ import pytest
 from experiments.suite import statistics
 from experiments.suite.store import Run
 from tests.pages.browser import opened, shown
-from tests.pages.conftest import Built
+from tests.pages.conftest import FEWER, Built
 
 PAGES = ("index.html", "claims.html", "runs.html", "tables/table3.html", "tables/table7.html", "tables/table13.html")
 pytestmark = pytest.mark.xdist_group("report")
@@ -153,6 +153,35 @@ def test_comparing_gives_the_suites_paired_test(built: Built, context: Any, monk
 
 
 @pytest.mark.slow
+def test_runs_that_were_tested_on_different_images_have_no_paired_test(built: Built, context: Any) -> None:
+    page = shown(context, built.folder / "runs" / f"{built.runs[0]}.html", f"#with={FEWER}")
+    page.wait_for_selector("#compared svg")
+    assert "tested on different images; no paired test" in page.locator("#compared").inner_text()
+    assert page.locator("#paired").count() == 0 and page.locator("#compared h3").count() == 3
+    page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["tables/table3.html", "claims.html", "runs.html", "run"])
+def test_every_column_of_every_table_sorts_what_it_shows(built: Built, context: Any, path: str) -> None:
+    page = shown(context, built.folder / (f"runs/{built.runs[0]}.html" if path == "run" else path))
+    assert page.locator("main thead th:not(.who):not(:has(.sort))").count() == 0
+    for table in page.locator("main table").all():
+        for head in table.locator("thead th:has(.sort)").all():
+            head.locator("button").click()
+            assert head.get_attribute("aria-sort") == "ascending"
+            cells = table.locator("tbody tr:visible").evaluate_all(
+                "(rows, index) => rows.map(row => row.cells[index].dataset.v ?? row.cells[index].textContent.trim())",
+                head.evaluate("head => head.cellIndex"),
+            )
+            found = [re.search(r"-?\d[\d,]*(\.\d+)?", text.replace("\N{MINUS SIGN}", "-")) for text in cells]
+            if "number" in (head.get_attribute("class") or ""):
+                known = [float(each[0].replace(",", "")) for each in found if each]
+                assert known == sorted(known) and all(found[: len(known)]), (path, head.inner_text())
+    page.close()
+
+
+@pytest.mark.slow
 def test_dark_is_the_systems_until_somebody_chooses(built: Built, browser: Any) -> None:
     with opened(browser, color_scheme="dark") as context:
         page = shown(context, built.folder / "index.html")
@@ -180,7 +209,7 @@ def test_it_can_be_read_without_scripts(built: Built, browser: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1024])
+@pytest.mark.parametrize("width", [390, 1024, 1600])
 def test_axe_finds_nothing_serious(built: Built, browser: Any, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
     with opened(

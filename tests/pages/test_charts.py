@@ -1,11 +1,13 @@
 """Axes, and charts as SVG: the right number at the right place, any text as text."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
 from experiments.pages import svg, svg_bars
 from experiments.pages.charts import Axis, Bar, Bars, Chart, Panel, Point, Series, as_csv, ends, tick_text, ticks
+from experiments.pages.strokes import Scale
 
 NAME = "</text><script>alert(1)</script>"
 
@@ -39,8 +41,15 @@ def test_tick_texts() -> None:
     assert [tick_text(value) for value in (0.30000000000000004, 1200.0, -2)] == ["0.3", "1,200", "\N{MINUS SIGN}2"]
 
 
-def panel(*points: Point, log: bool = False) -> Panel:
-    return Panel("Left", Axis("Mult-adds", log), Axis(f"Error {NAME}"), (Series(NAME, points, band=False),))
+def test_a_logarithmic_axis_leaves_out_zero_and_less() -> None:
+    assert ends([-3, 0, 10, 1000], log=True) == ends([10, 1000], log=True)
+    assert ends([-3, 0], log=True) == pytest.approx((0.1, 10))
+    scale = Scale(1, 100, 0, 50, log=True)
+    assert [scale(value) for value in (-7, 0, 1, 10)] == [0, 0, 0, 25]
+
+
+def panel(*points: Point, log: bool = False, log_up: bool = False, band: bool = False) -> Panel:
+    return Panel("Left", Axis("Mult-adds", log), Axis(f"Error {NAME}", log_up), (Series(NAME, points, band=band),))
 
 
 def test_a_point_lies_where_its_numbers_say() -> None:
@@ -51,6 +60,15 @@ def test_a_point_lies_where_its_numbers_say() -> None:
     assert x1 == pytest.approx((x0 + x2) / 2, abs=0.2) and y1 == pytest.approx((y0 + y2) / 2, abs=0.2)
     assert x0 < x2 and y0 > y2  # down is less
     assert x0 > svg.LEFT and x2 < svg.WIDTH - svg.RIGHT
+
+
+@pytest.mark.parametrize("band", [False, True])
+def test_an_interval_that_a_logarithmic_axis_cannot_show_ends_at_its_foot(band: bool) -> None:
+    points = (Point(1, 4, -2, 10, text="a"), Point(0, 2, 1, 3, text="b"), Point(10, 0, -1, 0))
+    drawn = ElementTree.fromstring(svg.panel(panel(*points, log=True, log_up=True, band=band)))
+    kind = "band" if band else "whisker"
+    path = next(str(each.get("d")) for each in drawn.iter("path") if each.get("class") == kind)
+    assert str(svg.HEIGHT - svg.BOTTOM) in re.findall(r"[\d.]+", path)
 
 
 def test_texts_in_a_picture_are_texts() -> None:

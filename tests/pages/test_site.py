@@ -11,13 +11,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from experiments import report, verify
-from experiments.pages import site
+from experiments.pages import run_page, site
 from experiments.pages.gather import gather
 from experiments.suite import contract
 from experiments.suite.paths import ROOT
+from experiments.suite.record import pack_numbers
 from experiments.suite.regenerate import budget_of, write_published
 from tests.pages import made
 from tests.pages.conftest import Built
@@ -133,7 +135,7 @@ def test_a_hostile_note_and_row_are_shown_as_text(tmp_path: Path, monkeypatch: p
     view.data["rows"][0] |= {"label": made.HOSTILE, "note": made.HOSTILE}
     view.data["notes"].append(made.HOSTILE)
     view.data["title"] = view.data["claims"][0]["statement"] = made.HOSTILE
-    page = table_page.files(gathering.Report([view], {}, True))["tables/table3.html"]
+    page = str(table_page.files(gathering.Report([view], {}, True))["tables/table3.html"])
     assert "<script>alert" not in page and "<img src=x" not in page
     assert page.count("&lt;script&gt;alert") > 5
 
@@ -150,6 +152,24 @@ def test_equal_records_give_equal_bytes_and_what_is_left_over_goes(
     assert site.differences(site.files(gather(True, budget_of)), where) == ["runs/gone.html"]
     report.build(public=True)
     assert {path: path.stat().st_mtime_ns for path in where.rglob("*") if path.is_file()} == stamps
+
+
+def test_what_another_process_is_about_to_write_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / ".index.js.x7_").write_text("half")
+    (tmp_path / "runs" / "gone.html").write_text("of a run that is no more")
+    site.write({"index.html": b"start"}, tmp_path)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [".index.js.x7_"]
+    assert not site.differences({"index.html": b"start"}, tmp_path)
+
+
+def test_test_images_with_a_number_that_is_none_are_not_compared() -> None:
+    errors = np.array([1.5, np.inf, 2.0])
+    record = made.record("made", 0, 9.0)
+    record.result["per_example"] = {"test/nme": pack_numbers(errors)}
+    assert run_page.images_of(record, "test/nme") is None
+    record.result["per_example"] = {"test/nme": pack_numbers(errors[[0, 2]])}
+    assert run_page.images_of(record, "test/nme") == {"values": [1.5, 2.0]}
 
 
 def test_verify_names_a_page_that_its_records_do_not_say(

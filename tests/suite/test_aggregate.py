@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.suite import aggregate_view
+from experiments.suite import aggregate_figure, aggregate_view
 from experiments.suite.aggregate import Aggregate, aggregate, chosen, fields, read_all
 from experiments.suite.columns import column
 from experiments.suite.files import write_json
@@ -170,6 +170,36 @@ def test_a_slip_is_one_line(typed: str) -> None:
     with pytest.raises(UserError) as error:
         aggregate_view.main(typed.split())
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["seed", "trainer.threads"])
+def test_what_differs_between_the_seeds_of_a_line_is_no_name_for_it(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^by={name}: a line is a mean over seeds"):
+        of(grid(), "recipe.lr", name)
+    with pytest.raises(UserError, match=r"^by=seed: a line is a mean over seeds"):
+        of([record(0.1, 0.1, 0, 5.0)], "seed")
+
+
+def test_a_metric_that_no_record_has_is_a_mistake_and_runs_that_all_diverged_are_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    written(grid())
+    with pytest.raises(UserError, match=r"^metric=val/nope: no record of these has it; they have test/top1_err, val/"):
+        aggregate_view.main(["runs={}", "metric=val/nope"])
+    written([record(7.0, 0.01, 0, None)])
+    assert aggregate_view.main(["runs={recipe.lr:7.0}"]) == 0
+    assert "diverged (seed 0)" in capsys.readouterr().out
+
+
+def test_a_figure_takes_a_dollar_for_a_dollar(tmp_path: Path) -> None:
+    records = [record(lr, 0.0, 0, 5.0, arch=arch) for lr in (0.1, 0.2) for arch in ("a$x_$", "b$\\frac$")]
+    paths = aggregate_figure.draw(of(records, "recipe.lr", "arch"), tmp_path, "dollars")
+    assert [path.suffix for path in paths] == [".png", ".svg"]
+
+
+def test_a_group_without_a_name_is_only_its_fields() -> None:
+    nameless = dataclasses.replace(record(0.1, 0.2, 3, 1.0), config={"arch": {"width": 2.0}, "data": "old"})
+    assert fields(nameless) == {"arch.width": 2.0, "data": "old", "seed": 3}
 
 
 def test_a_group_is_meant_by_its_name() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments.suite import compose as module
-from experiments.suite import fields, overrides
+from experiments.suite import fields, paths
 from experiments.suite.compose import compose, remember
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF
@@ -279,8 +279,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A conf folder that may be changed."""
     folder = tmp_path / "conf"
     shutil.copytree(CONF, folder)
-    for changed in (module, fields, overrides):
-        monkeypatch.setattr(changed, "CONF", folder)
+    monkeypatch.setattr(paths, "CONF", folder)
     module._conf_digest.cache_clear()
     fields.declared.cache_clear()
     yield folder

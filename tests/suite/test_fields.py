@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.suite import fields
+from experiments.suite import fields, paths
 from experiments.suite.fields import check_fields, declared
 from lightning_modules.errors import UserError
 
@@ -24,7 +24,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         path = tmp_path / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    monkeypatch.setattr(fields, "CONF", tmp_path)
+    monkeypatch.setattr(paths, "CONF", tmp_path)
     declared.cache_clear()
     yield
     declared.cache_clear()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.suite import overrides as module
+from experiments.suite import paths
 from experiments.suite.overrides import check_command, check_override, options
 from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError
@@ -97,7 +97,7 @@ def test_a_file_that_names_what_is_called_stops_hydra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     shutil.copytree(CONF, tmp_path / "conf")
-    monkeypatch.setattr(module, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(paths, "CONF", tmp_path / "conf")
     check_command(["-m"])
     (tmp_path / "conf" / "experiment" / "table3" / "mine.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=r"mine\.yaml: _target_: no value names what is called; take it out"):

@@ -1,5 +1,7 @@
 """Runs on this machine: who holds them, what is in their folders."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -117,6 +119,21 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("COMPACT_NETS_RESULTS", str(tmp_path / "file"))
     with pytest.raises(UserError, match="set COMPACT_NETS_RESULTS to another folder"), RUN.claimed():
         pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_a_mistake_and_no_lock_is_a_file(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def flock(file: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    said = rf"lock cannot be locked \({os.strerror(code)}\); mount its file system with locks between nodes \(flock"
+    with pytest.raises(UserError, match=said), RUN.claimed():
+        pytest.fail("held without a lock")
+    with pytest.raises(UserError, match=said):
+        RUN.is_busy()
 
 
 # Records

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.suite import launch, study, study_figure, study_report, study_trials
+from experiments.suite import compose as composing
+from experiments.suite import launch, paths, study, study_figure, study_report, study_trials
 from experiments.suite.compose import compose
 from experiments.suite.devices import Place
 from experiments.suite.files import write_json
@@ -21,7 +24,7 @@ from experiments.suite.store import Run
 from experiments.suite.study import Search, load, rounded
 from experiments.suite.study_report import Tried
 from experiments.suite.study_trials import Trials, opened
-from lightning_modules.errors import UserError
+from lightning_modules.errors import CorruptFileError, UserError
 from tests.suite.records import made
 
 EXTRA = ("budget=smoke", "logger=none")
@@ -276,6 +279,27 @@ def contract(**more: Any) -> dict[str, Any]:
         (contract(axes={"recipe.lr": {"low": 0, "high": 0.1, "log": True}}), "low must be above 0"),
         (contract(axes={"recipe.lrr": {"low": 0.01, "high": 0.1}}), "recipe.lrr: no such field"),
         (contract(trails=3), "did you mean trials"),
+        (contract(title=3), "title: is 3, write a text"),
+        (contract(overrides="arch=squeezenet"), "overrides: is 'arch=squeezenet', write a list"),
+        (contract(cheaper=[1]), "cheaper: is 1, write a text"),
+        (contract(metric=["val/top1_err"]), "metric: is .*, write a text"),
+        (contract(metric="val/speed"), "metric: unknown metric 'val/speed'"),
+        (contract(seed="0"), "seed: is '0', write a whole number from 0"),
+        (contract(seed=-1), "seed: is -1, write a whole number from 0"),
+        (contract(trials=0), "trials: is 0, write a whole number from 1"),
+        (contract(trials=True), "trials: is True, write a whole number"),
+        (contract(pruning=6), "pruning: is 6, write a mapping"),
+        (contract(pruning={"after_trials": "x"}), "pruning.after_trials: is 'x', write a whole number"),
+        (contract(pruning={"after": 1}), "pruning: unknown key 'after'"),
+        (contract(grid_seeds=3), "grid_seeds: is 3, write a list"),
+        (contract(grid_seeds=[0, "a"]), "grid_seeds: is 'a', write a whole number"),
+        (contract(axes=["recipe.lr"]), "axes: is .*, write a mapping"),
+        (contract(axes={"recipe.lr": {"low": "a", "high": 1}}), "axes.recipe.lr: low must be a number below high"),
+        (contract(axes={"recipe.lr": {"low": 0.1, "high": float("inf")}}), "low must be a number below high"),
+        (contract(axes={"recipe.lr": {"low": 0.1, "high": 1.0, "log": "yes"}}), "log: is 'yes', write true or false"),
+        (contract(axes={"recipe.lr": {"low": 0.1, "high": 1.0, "grid": 0.2}}), "grid: is 0.2, write a list"),
+        (contract(axes={"recipe.lr": {"choices": "abc"}}), "choices: is 'abc', write a list"),
+        (contract(axes={"recipe.lr": {"choices": [[1], [2]]}}), "choices: is .* write single values"),
     ],
 )
 def test_a_mistake_in_its_file_is_named(folder: Path, content: dict[str, Any], said: str) -> None:
@@ -293,8 +317,58 @@ def test_a_search_that_is_not_there(folder: Path) -> None:
 
 def test_what_is_searched_for_is_not_set(folder: Path) -> None:
     (folder / "mine.yaml").write_text(json.dumps(contract()), encoding="utf-8")
-    with pytest.raises(UserError, match=r"recipe.lr=1: is searched for"):
-        load("mine", ["recipe.lr=1"])
+    for override in ("recipe.lr=1", "+recipe.lr=1", "++recipe.lr=1"):
+        with pytest.raises(UserError, match=rf"{re.escape(override)}: is searched for"):
+            load("mine", [override])
+
+
+@pytest.mark.slow
+def test_editing_conf_during_a_search_changes_nothing_in_it(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """conf/ is broken after the first look at a trial; every point of a later trial is composed after that."""
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF, conf)
+    monkeypatch.setattr(paths, "CONF", conf)
+    monkeypatch.setattr(launch, "frozen", composing.frozen)
+    composing._conf_digest.cache_clear()
+
+    def curve(run: Run) -> list[float]:
+        (conf / "recipe" / "proxy.yaml").write_text("lr: [broken", encoding="utf-8")
+        return machine.curve(run)
+
+    try:
+        _, found, failures = searched(machine, 4, jobs=1, curve=curve)
+    finally:
+        composing._conf_digest.cache_clear()
+    assert not failures and len(study_report.tried(found)) == 4
+    assert "broken" in (conf / "recipe" / "proxy.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", [b"this is no database, and long enough to be seen as none" * 20, None])
+def test_a_damaged_study_is_named(damage: bytes | None) -> None:
+    search = load("lr_wd", EXTRA)
+    path = search.folder / "study.db"
+    if damage is None:  # cut off in its middle
+        opened(search)
+        damage = path.read_bytes()[:20_000]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(damage)
+    with pytest.raises(CorruptFileError, match=rf"^{path} is damaged \(.*\); move it away, its runs are kept$"):
+        opened(search)
+    path.unlink()
+    assert study_report.tried(opened(search)) == []
+
+
+def test_a_metric_that_the_runs_lack_ends_the_search_and_is_not_taken_for_divergence(
+    folder: Path, machine: Machine
+) -> None:
+    (folder / "lr_wd.yaml").write_text(json.dumps(contract(metric="val/nme")), encoding="utf-8")
+    with pytest.raises(
+        UserError, match=r"lr_wd.yaml: metric: val/nme: no such metric of these runs; choose one of val/"
+    ):
+        searched(machine, 3, jobs=1)
+    assert len(machine.started) == 1
 
 
 def test_other_runs_are_another_study() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.suite import compose as composing
-from experiments.suite import devices, fields, overrides, sweep, sweep_launchers
+from experiments.suite import devices, fields, launch, paths, sweep, sweep_launchers
 from experiments.suite.files import write_json
 from experiments.suite.launch import Processes
 from experiments.suite.paths import CONF
@@ -25,8 +25,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A conf folder to edit."""
     folder = tmp_path / "conf"
     shutil.copytree(CONF, folder)
-    for module in (composing, fields, overrides, sweep, sweep_launchers):
-        monkeypatch.setattr(module, "CONF", folder)
+    monkeypatch.setattr(paths, "CONF", folder)
     for cached in (composing._conf_digest, fields.declared):
         cached.cache_clear()
     yield folder
@@ -69,6 +68,8 @@ def test_the_last_varies_fastest_and_ranges_have_the_numbers_that_people_mean() 
         (["experiment=glob(table3/*)"], "the sweep has no job"),
         (["arch=glob(nothing*)"], "the sweep has no job"),
         (["recipe.lr=interval(0,1)"], "recipe.lr=interval(0,1): has no end of values"),
+        (["seed=range(0,3,step=0)"], "seed=range(0,3,step=0): has no end of values"),
+        (["recipe.lr=range(0.1,0.3,step=0.0)"], "recipe.lr=range(0.1,0.3,step=0.0): has no end of values"),
         (["recipe.lr={"], "recipe.lr={: not an override"),
         (["recipe.lrr=1,2"], "recipe.lrr: no such field; did you mean recipe.lr?"),
         (["arch=squeezenet", "seed=a,b"], "seed=a: must be a whole number"),
@@ -125,19 +126,67 @@ def test_a_combination_that_cannot_be_composed_stops_no_other(
     assert "all 1 runs are done" in said.out
 
 
-def test_the_runs_get_a_copy_of_conf_as_it_was_when_they_were_composed(conf: Path) -> None:
+def edit(conf: Path) -> None:
+    recipe = conf / "recipe" / "proxy.yaml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("lr: 0.001", "lr: 0.5"), encoding="utf-8")
+
+
+def test_the_runs_get_a_copy_of_conf_as_it_was_when_they_were_composed(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     planned(["arch=squeezenet", *SMOKE])
     first = composing.frozen()
     assert (first / "table" / "table3.yaml").read_bytes() == (conf / "table" / "table3.yaml").read_bytes()
     assert composing.frozen() == first
-    recipe = conf / "recipe" / "proxy.yaml"
-    recipe.write_text(recipe.read_text(encoding="utf-8").replace("lr: 0.001", "lr: 0.5"), encoding="utf-8")
+    assert {path.name[0] for path in first.parent.iterdir()} != {"."}, "a draft was left"
+    edit(conf)
+    composing._composed.clear()
+    assert composing.compose(["arch=squeezenet", "seed=5", *SMOKE])["recipe"]["lr"] == 0.001
+    monkeypatch.setenv(paths.FROZEN_CONF, "")  # another command
     with pytest.raises(UserError, match="conf/ has changed since this command began"):
         composing.frozen()
     composing._conf_digest.cache_clear()
     assert composing.frozen() != first
     assert "lr: 0.001" in (first / "recipe" / "proxy.yaml").read_text(encoding="utf-8")
-    assert {path.name[0] for path in first.parent.iterdir()} != {"."}, "a draft was left"
+
+
+def test_what_was_composed_while_conf_was_edited_is_not_kept(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composing, "COMPOSED", tmp_path / "composed")
+    composing._composed.clear()
+    planned(["seed=0", *SMOKE])
+    edit(conf)
+    planned(["seed=1", *SMOKE])
+    composing.remember()
+    assert not list((tmp_path / "composed").glob("*/*"))
+    composing._conf_digest.cache_clear()
+    assert (
+        planned(["seed=1", *SMOKE]).runs[0].run.run_id
+        != planned(["seed=1", "recipe.lr=0.001", *SMOKE]).runs[0].run.run_id
+    )
+    composing.remember()
+    assert len(list((tmp_path / "composed").glob("*/*"))) == 2
+
+
+def test_a_finished_sweep_copies_no_conf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for each in planned(["seed=0", *SMOKE]).runs:
+        finish(each.run)
+    assert sweep.main(["-m", "seed=0", *SMOKE]) == 0
+    assert not (tmp_path / "results" / "local" / "conf").exists()
+
+
+@pytest.mark.parametrize("file", ["recipe/proxy.yaml", "run.yaml", "hydra/launcher/local.yaml"])
+@pytest.mark.parametrize("content", [b"# one line\na: [b", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_yaml_is_one_line(conf: Path, file: str, content: bytes) -> None:
+    (conf / file).write_bytes(content)
+    line = "line [23] " if content.startswith(b"#") else ""
+    for command in (
+        lambda: sweep.main(["-m", "seed=0", *SMOKE]),
+        lambda: sweep_launchers.chosen([]) if file != "recipe/proxy.yaml" else fields.declared("recipe", "proxy"),
+    ):
+        with pytest.raises(UserError, match=rf"^{conf / file}: {line}is not valid YAML; mend it$"):
+            command()
 
 
 @pytest.mark.parametrize(
@@ -184,3 +233,38 @@ def test_jobs_share_the_cores(jobs: int, threads: int, places: int, monkeypatch:
     assert len(found) == places
     assert {place.overrides for place in found} == {(f"trainer.threads={threads}",)}
     assert {place.environment["OMP_NUM_THREADS"] for place in found} == {str(threads)}
+
+
+def test_a_cluster_gets_all_runs_and_is_told_how_many_at_a_time() -> None:
+    launcher, _ = sweep_launchers.chosen(["hydra/launcher=slurm"], jobs=3)
+    found = launcher.places({"accelerator": "cpu", "devices": 1, "threads": 1, "workers": 0}, runs=40)
+    assert (len(found), launcher.at_a_time(found)) == (40, 3)
+    assert sweep_launchers.chosen(["hydra/launcher=slurm"])[0].at_a_time(found) == 40
+
+
+def test_a_record_that_is_seen_late_is_waited_for_where_the_run_ended_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    (each,) = planned(["seed=0", *SMOKE]).runs
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            finish(each.run)
+
+    monkeypatch.setattr(launch.time, "sleep", sleep)
+    assert launch.left_by(each.run, 1) is None and not looks
+    assert launch.left_by(each.run, 0) is not None and len(looks) == 3
+    each.run.record_path.unlink()
+    assert launch.left_by(each.run, 0) is None and len(looks) == 3 + launch.LATE_LOOKS
+
+
+def test_while_no_place_is_free_no_lock_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = planned(["seed=range(0,4)", *SMOKE]).runs
+    probes: list[Run] = []
+    monkeypatch.setattr(Run, "is_busy", lambda self: bool(probes.append(self)))
+    monkeypatch.setattr(launch.time, "sleep", lambda seconds: None)
+    looks = iter([None] * 100 + [1] * 100)
+    process = type("Process", (), {"poll": lambda self: next(looks)})()
+    monkeypatch.setattr(Processes, "start", lambda self, jobs: [process for _ in jobs])
+    launch.Pool(runs, [devices.Place()]).run()
+    assert len(probes) == len(runs)

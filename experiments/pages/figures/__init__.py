@@ -4,10 +4,10 @@ A new kind is a new file here, named in KINDS.
 """
 
 from experiments.pages.charts import Drawing
-from experiments.pages.figures import declared, learning_curves, speed_ratios, trade_off
+from experiments.pages.figures import ced, declared, faces, learning_curves, speed_ratios, trade_off
 from experiments.pages.gather import View
 
-KINDS = (declared, trade_off, speed_ratios, learning_curves)
+KINDS = (declared, trade_off, speed_ratios, ced, faces, learning_curves)
 
 
 def drawings(view: View) -> list[Drawing]:

@@ -1,12 +1,13 @@
 """An annotated face in a photo, and a set of such faces as pictures that are read when they are looked at."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lightning_modules.errors import CorruptFileError, UserError, check_choice
 from lightning_modules.faces.landmark_set import LandmarkSet
@@ -50,9 +51,9 @@ def read_photo(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CorruptFileError(f"{path} cannot be read as a picture ({error}); mend it or take it out") from error
+            return np.asarray(rgb(image))
+    except Exception as error:  # decoders raise whatever a broken file leads them to
+        raise _unreadable(path, error) from error
 
 
 def photo_size(path: Path) -> tuple[int, int]:
@@ -60,22 +61,43 @@ def photo_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CorruptFileError(f"{path} cannot be read as a picture ({error}); mend it or take it out") from error
+    except Exception as error:  # decoders raise whatever a broken file leads them to
+        raise _unreadable(path, error) from error
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB of 8 bits: numbers of 16 bits are scaled to them, what is transparent lies on white."""
+    if image.mode.startswith("I"):
+        return Image.fromarray(np.clip(np.asarray(image) / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    return image.convert("RGB")
+
+
+def _unreadable(path: Path, error: Exception) -> CorruptFileError:
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return CorruptFileError(f"{path} cannot be read as a picture ({reason}); mend it or take it out")
 
 
 def as_set(
-    faces: Sequence[Annotation], root: Path, points: int = 5, view: str = "auto", margin: float = 0.5
+    faces: Sequence[Annotation],
+    root: Path,
+    points: int = 5,
+    view: str = "auto",
+    margin: float = 0.5,
+    skipped: Callable[[str], object] | None = None,
 ) -> LandmarkSet:
     """The faces as a set with 5 points each, or with all that are annotated.
 
     ``view``: ``picture``, the whole photo; ``face``, the box of the face's points, with ``margin`` times its longer side
     around it as far as the photo goes; ``auto``, the whole photo unless it has several faces. ``scale``, the distance of
-    the eyes by the picture's width, is among the attributes.
+    the eyes by the picture's width, is among the attributes. ``skipped``, if given, is told what is wrong with a face that
+    is then left out.
 
     Raises:
         UserError: there is no face, the faces have not the same markup, or it has not so many points.
-        CorruptFileError: a photo cannot be read.
+        CorruptFileError: a photo cannot be read, or a face's eyes are in one place, by which nothing can be measured.
     """
     check_choice("data.view", view, VIEWS)
     check_choice("data.points", points, MARKUPS)
@@ -90,10 +112,8 @@ def as_set(
         )
     if points not in (5, *markups):
         raise UserError(f"data.points={points}: the faces in {root} have {markups[0]}; data.points=5 always goes")
-    times: dict[Path, int] = {}
-    for face in faces:
-        times[face.picture] = times.get(face.picture, 0) + 1
-    sizes = {path: photo_size(path) for path in times}
+    times = Counter(face.picture for face in faces)
+    faces, sizes = _sound(faces, root, skipped)
     regions = [
         _region(face.points, sizes[face.picture], margin)
         if view == "face" or (view == "auto" and times[face.picture] > 1) else None for face in faces
@@ -103,9 +123,9 @@ def as_set(
         for face, region in zip(faces, regions, strict=True)
     ]
     fives = np.stack([five_points(each) for each in shown])
-    widths = np.array(
+    seen = np.array(
         [
-            region[2] - region[0] if region else sizes[face.picture][0]
+            (region[2] - region[0], region[3] - region[1]) if region else sizes[face.picture]
             for face, region in zip(faces, regions, strict=True)
         ]
     )
@@ -113,9 +133,38 @@ def as_set(
     return LandmarkSet(
         images=Photos([face.picture for face in faces], regions),
         points=fives if points == 5 else np.stack(shown),
-        attributes={"scale": (np.linalg.norm(fives[:, 0] - fives[:, 1], axis=1) / widths).astype(np.float32), **flags},
+        attributes={
+            "scale": (np.linalg.norm(fives[:, 0] - fives[:, 1], axis=1) / seen[:, 0]).astype(np.float32),
+            **flags,
+        },
         names=[_name(face.picture, root) for face in faces],
+        known_sizes=seen,
     )
+
+
+def _sound(
+    faces: Iterable[Annotation], root: Path, skipped: Callable[[str], object] | None
+) -> tuple[list[Annotation], dict[Path, tuple[int, int]]]:
+    """The faces that can be measured, and their photos' sizes. Raises what ``as_set`` raises."""
+    found, sizes, first = [], {}, ""
+    for face in faces:
+        try:
+            if face.picture not in sizes:
+                sizes[face.picture] = photo_size(face.picture)
+            left, right = five_points(face.points)[:2]
+            if not np.linalg.norm(left - right) > 0:
+                raise CorruptFileError(
+                    f"{face.picture}: is annotated with both eyes in one place; mend it or take it out"
+                )
+            found.append(face)
+        except CorruptFileError as error:
+            if not skipped:
+                raise
+            skipped(str(error))
+            first = first or str(error)
+    if not found:
+        raise UserError(f"{root}: no annotated photo there can be used; the first: {first}")
+    return found, sizes
 
 
 def _name(path: Path, root: Path) -> str:
@@ -165,7 +214,7 @@ def numbers(words: Sequence[str], where: str) -> np.ndarray:
 def read_lines(path: Path) -> list[str]:
     """Raises UserError where there is no such file, CorruptFileError where it is no text."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()  # some editors begin a text with a byte order mark
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; data.root has to hold it") from error
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from lightning_modules.data.listing import ENDINGS
 from lightning_modules.errors import CorruptFileError, UserError, check_choice
 from lightning_modules.faces.markup import MARKUPS
-from lightning_modules.faces.readers.annotation import Annotation, numbers, photo_size, read_lines
+from lightning_modules.faces.readers.annotation import Annotation, numbers, read_lines
 
 TRAIN = ("afw", "lfpw/trainset", "helen/trainset")
 TESTS = {
@@ -75,7 +75,7 @@ READ: dict[str, Callable[[Path], np.ndarray]] = {".pts": read_pts, ".ljson": rea
 
 
 def read_folder(root: Path, skipped: Callable[[str], object] | None = None) -> list[Annotation]:
-    """Every ``.pts`` and ``.ljson`` below ``root`` with the photo of the same name beside it.
+    """Every ``.pts`` and ``.ljson`` below ``root`` with the photo of the same name beside it; of both, the ``.pts``.
 
     ``skipped``, if given, is told what is wrong with a face that is then left out.
 
@@ -85,13 +85,13 @@ def read_folder(root: Path, skipped: Callable[[str], object] | None = None) -> l
     """
     if not root.is_dir():
         raise UserError(f"data.root={root}: no such folder")
-    found = sorted(path for path in root.rglob("*") if path.suffix in READ and not path.name.startswith("."))
+    found = (path for path in root.rglob("*") if path.suffix.lower() in READ and not path.name.startswith("."))
+    # Of two for a photo the last one stays: .pts.
+    of_photo = {path.with_suffix(""): path for path in sorted(found, key=lambda path: path.suffix.lower())}
     faces = []
-    for path in found:
+    for path in sorted(of_photo.values()):
         try:
-            face = Annotation(_photo(path), READ[path.suffix](path))
-            photo_size(face.picture)
-            faces.append(face)
+            faces.append(Annotation(_photo(path), READ[path.suffix.lower()](path)))
         except UserError as error:
             if not skipped:
                 raise

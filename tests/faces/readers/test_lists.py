@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lightning_modules.errors import CorruptFileError, UserError
-from lightning_modules.faces.annotated import annotated_faces, faces_in
+from lightning_modules.faces.annotated import annotated_faces, faces_in, split_in
 from lightning_modules.faces.markup import five_points
 from lightning_modules.faces.readers import celeba, wflw
 from tests.faces.readers.conftest import Photo, face
@@ -43,7 +43,8 @@ def test_celeba_follows_its_partition(celeba_data: dict[str, Any]) -> None:
     assert {split: len(faces) for split, faces in found.items()} == {"train": 2, "val": 1, "test": 1, "all": 4}
     assert np.array_equal(found["test"].points[0], np.round(face(5, 3)))
     assert list(found["val"].names) == [f"{celeba.PHOTOS}/000003.jpg"]
-    assert np.array_equal(faces_in(Path(celeba_data["root"])).points, found["all"].points)
+    assert np.array_equal(faces_in(Path(celeba_data["root"])).points, found["test"].points)
+    assert split_in(Path(celeba_data["root"])) == "test" and split_in(Path(celeba_data["root"]) / "Img") == "all"
 
 
 @pytest.mark.parametrize(

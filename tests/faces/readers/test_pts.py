@@ -137,3 +137,34 @@ def test_300w_says_what_is_missing(w300: dict[str, Any]) -> None:
         annotated_faces({**w300, "root": str(Path(w300["root"]) / "ibug")}, "train")
     with pytest.raises(UserError, match=r"data.test=hard: choose one of common, challenge, full"):
         annotated_faces({**w300, "test": "hard"}, "test")
+
+
+def test_endings_in_capitals_a_byte_order_mark_and_two_files_for_a_photo(tmp_path: Path, photo: Photo) -> None:
+    path = written(photo("a.jpg").with_suffix(".PTS"), face(68))
+    path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    other = {"version": 2, "landmarks": {"points": face(68, 1)[:, ::-1].tolist()}}
+    (tmp_path / "a.ljson").write_text(json.dumps(other), encoding="utf-8")
+    found = faces_in(tmp_path, 68)
+    assert len(found) == 1 and np.allclose(found.points[0], face(68), atol=1e-4)
+
+
+def test_eyes_in_one_place_are_named_or_skipped(tmp_path: Path, photo: Photo) -> None:
+    written(photo("a.jpg").with_suffix(".pts"), np.full((68, 2), 10.0))
+    written(photo("b.jpg").with_suffix(".pts"), face(68))
+    with pytest.raises(CorruptFileError, match=r"a.jpg: is annotated with both eyes in one place"):
+        faces_in(tmp_path)
+    said: list[str] = []
+    assert list(faces_in(tmp_path, skipped=said.append).names) == ["b.jpg"] and len(said) == 1
+
+
+def test_sizes_are_known_without_decoding(tmp_path: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(photo("a.jpg").with_suffix(".pts"), face(68))
+    monkeypatch.setattr("lightning_modules.faces.readers.annotation.read_photo", None)
+    assert faces_in(tmp_path).sizes().tolist() == [[40, 30]]
+    cut = faces_in(tmp_path, view="face", margin=0.0).sizes()[0]
+    assert (cut < (40, 30)).all() and (cut > 0).all()
+
+
+def test_no_validation_is_one_line(w300: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"data.validation=null: the set has no validation split"):
+        annotated_faces({**w300, "validation": None}, "train")

@@ -52,8 +52,13 @@ const report = (() => {
   };
   const value = (row, index) => {
     const cell = row.cells[index];
-    const said = cell.dataset.v ?? (cell.matches(".number") ? "" : cell.textContent.trim());
-    return said !== "" && !isNaN(said) ? Number(said) : said;
+    const said = cell.dataset.v ?? cell.textContent.trim();
+    if (said !== "" && !isNaN(said)) return Number(said);
+    return cell.matches(".number") ? firstNumber(said) : said;
+  };
+  const firstNumber = (text) => { // of "2,013 ± 4"
+    const found = text.match(/[-\u2212]?\d[\d,]*(\.\d+)?/);
+    return found ? Number(found[0].replaceAll(",", "").replace("\u2212", "-")) : "";
   };
   const compare = (a, b, sign) => { // what has no value is last either way
     if (a === "" || b === "") return (a === "") - (b === "");
@@ -238,7 +243,10 @@ const report = (() => {
     if (mine.paired === null || mine.paired !== other.paired || !seeds.length) {
       return [element("p", { class: "same" }, "They have no seed with test results in common.")];
     }
-    const found = pairedTest(seeds.map((seed) => [mine.seeds[seed], other.seeds[seed]]));
+    const pairs = seeds.map((seed) => [mine.seeds[seed], other.seeds[seed]]);
+    const counts = new Set(pairs.flat().filter((each) => each.images).map((each) => each.images.n ?? each.images.values.length));
+    if (counts.size > 1) return [element("p", { class: "same" }, "They were tested on different images; no paired test.")];
+    const found = pairedTest(pairs);
     const lines = seeds.map((seed, index) =>
       [`seed ${seed}`, shown(mine.seeds[seed].value), shown(other.seeds[seed].value), signed(found.each[index]), found.apart[index]]);
     const said = element("p", { id: "paired", "data-estimate": found.estimate, "data-low": found.low ?? "", "data-high": found.high ?? "", "data-p": found.p ?? "" },
@@ -250,18 +258,18 @@ const report = (() => {
   const shown = (number) => (number === undefined || number === null ? "–" : number.toFixed(2));
   const signed = (number) => `${number < 0 ? "−" : "+"}${Math.abs(number).toFixed(2)}`;
 
-  // pairs: [{value, images}, {value, images}] of each seed. With one seed there is no interval.
+  // pairs: [{value, images}, {value, images}] of each seed, all of equally many images. With one seed there is no interval.
   const pairedTest = (pairs) => {
     const each = pairs.map(([a, b]) => a.value - b.value);
     const n = each.length;
     const estimate = sum(each) / n;
     const images = pairs.map(([a, b]) => [unpacked(a.images), unpacked(b.images)]);
-    const same = images.every(([a, b]) => a && b && a.length === b.length && a.length === images[0][0].length);
+    const kept = images.every(([a, b]) => a && b);
     const apart = images.map(([a, b], index) => // of right and wrong answers only
-      (a && b && a.length === b.length && pairs[index].every((each) => each.images.bits) ? `${alone(a, b)} : ${alone(b, a)}` : "–"));
+      (a && b && pairs[index].every((each) => each.images.bits) ? `${alone(a, b)} : ${alone(b, a)}` : "–"));
     if (n === 1) return { estimate, each, apart, low: null, high: null, p: null };
     let variance = 0;
-    if (same) {
+    if (kept) {
       const means = Array.from(images[0][0], (_, index) => sum(images.map(([a, b]) => a[index] - b[index])) / n);
       variance = spread(means) / means.length;
     }
