@@ -47,17 +47,18 @@ def main(arguments: list[str]) -> int:
         print_line(f"warning: {line}; it is made again")
     failures = {}
     logger = online.reachable(compose(request.rows[0].overrides)["logger"]) if missing else {}
-    if missing or to_measure:
-        frozen()
     if missing:
         _show_published(request)
         _render_faces(request)
         _rehearse(without(arguments))
+        frozen()
         pool = Pool(longest_first(_logged(missing, logger)), places, [request.table.name], request.starter(launcher))
         failures = _run(pool, missing if own["fresh"] else ())
     count_missing(request)
     code_missing(request)
     if to_measure:
+        with suppress(OSError):  # results that cannot be written to: the speed will say so
+            frozen()
         _measure(request, launcher)
     data, problems = render(request)
     rendering.terminal(data, Console())
