@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments.pages import readme, site
 from experiments.pages.gather import gather
-from experiments.suite import cli
+from experiments.suite import cli, composed
 from experiments.suite.paths import shown
 from experiments.suite.progress import print_line
 from experiments.suite.regenerate import budget_of
@@ -36,8 +36,10 @@ def build(public: bool) -> Path:
         print_line(f"warning: {line}")
     where = site.folder(public)
     site.write(site.files(report), where)
-    if public and readme.update(report):
-        print_line(f"{shown(readme.PATH)}: the state of all tables written")
+    if public:
+        composed.ship(row for view in report.views for row in view.overrides)
+        if readme.update(report):
+            print_line(f"{shown(readme.PATH)}: the state of all tables written")
     counts = f"{len(report.views)} tables, {len(report.runs)} runs"
     print_line(f"{counts} in {shown(where)}")
     return where

@@ -8,7 +8,8 @@ Looks at validation and nothing else. The same command goes on where it was stop
 from contextlib import suppress
 
 from experiments.suite import aggregate_view, cli, study, study_figure, study_report, sweep
-from experiments.suite.compose import compose, frozen, remember
+from experiments.suite.compose import compose, frozen
+from experiments.suite.composed import remember
 from experiments.suite.devices import places
 from experiments.suite.launch import say_failures
 from experiments.suite.paths import shown

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments.pages import readme, site
 from experiments.pages.gather import gather
-from experiments.suite import cli, contract
+from experiments.suite import cli, composed, contract
 from experiments.suite.paths import published, shown
 from experiments.suite.plan import staleness
 from experiments.suite.progress import print_line
@@ -52,15 +52,19 @@ def _of_report() -> list[str]:
     if not where.is_dir():
         return [f"{shown(where)} is missing; make publish of any table writes it"]
     report = gather(True, budget_of)
+    rows = composed.not_shipped(row for view in report.views for row in view.overrides)
     wrong = site.differences(site.files(report), where)
-    some = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
     again = "python -m experiments.report published=true writes it anew"
-    found = [f"{shown(where)}: {some}: not what its records say; {again}"] if wrong else []
-    return (
-        [*found, f"README.md: the state of the tables is not what their records say; {again}"]
-        if readme.differs(report)
-        else found
-    )
+    found = [f"{shown(where)}: {_some(wrong)}: not what its records say; {again}"] if wrong else []
+    if readme.differs(report):
+        found.append(f"README.md: the state of the tables is not what their records say; {again}")
+    if rows:
+        found.append(f"{shown(composed.SHIPPED)}: {_some(rows)}: not what conf/ says; {again}")
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _stale(names: Sequence[str]) -> list[str]:

@@ -16,8 +16,7 @@ import pytest
 import torch
 
 import experiments.run
-from experiments.suite import cli, contract, fields, overrides, paths
-from experiments.suite import compose as composing
+from experiments.suite import cli, composed, contract, fields, overrides, paths
 from experiments.suite.files import write_json
 from experiments.suite.paths import CONF
 from experiments.suite.plan import rows_of
@@ -91,10 +90,10 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(CONF, folder)
     for module in (paths, cli):
         monkeypatch.setattr(module, "CONF", folder)
-    composing._conf_digest.cache_clear()
+    composed.contents.cache_clear()
     fields.declared.cache_clear()
     yield folder
-    composing._conf_digest.cache_clear()
+    composed.contents.cache_clear()
     fields.declared.cache_clear()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from experiments.benchmarks.commands import environment
 from experiments.benchmarks.rounds import Side
-from experiments.suite.compose import compose, remember
+from experiments.suite.compose import compose
+from experiments.suite.composed import remember
 from experiments.suite.files import read_json, write_json
 from experiments.suite.identity import run_id
 from experiments.suite.paths import ROOT

@@ -55,6 +55,11 @@ class View:
         """The nets of these rows, as their classes are called."""
         return sorted({self.request.subjects[row].arch["net"] for row in rows if row in self.request.subjects})
 
+    @property
+    def overrides(self) -> list[tuple[str, ...]]:
+        """What its rows are composed of at budget proxy."""
+        return [self.table.overrides(row) for row in self.table.rows if row.implemented]
+
     @cached_property
     def run_ids(self) -> dict[str, tuple[str, str]]:
         """By run id, the row that it is of and the budget it is at."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from experiments.suite.compose import explain, remember
+from experiments.suite.compose import explain
+from experiments.suite.composed import remember
 from experiments.suite.interrupts import Interrupted
 from experiments.suite.paths import CONF, ROOT
 from experiments.suite.store import Busy

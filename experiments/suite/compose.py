@@ -1,31 +1,23 @@
-"""Resolved configurations from conf/ and command-line overrides, through Hydra.
-
-A composed configuration is kept in .cache/composed/<digest of conf/>, named by the overrides, so that planning a
-finished table neither imports Hydra nor composes anything. It is written there by ``remember``, once a command has come
-to a good end: one that ends with a user's mistake writes nothing.
-"""
+"""Resolved configurations from conf/ and command-line overrides, through Hydra. Each is composed once (composed.py)."""
 
 import copy
-import hashlib
-import json
 import os
 import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from experiments.suite import composed
 from experiments.suite.fields import check_fields, check_nothing_is_evaluated, not_yaml
-from experiments.suite.files import read_json, write_json
-from experiments.suite.overrides import READ_BY_THE_SUITE, check_override, hint, options
-from experiments.suite.paths import COMPOSED, FROZEN_CONF, conf, local
+from experiments.suite.overrides import check_override, hint, options
+from experiments.suite.paths import FROZEN_CONF, conf, local
 from experiments.suite.values import check_values
 from lightning_modules.data import listing
-from lightning_modules.errors import CorruptFileError, UserError
+from lightning_modules.errors import UserError
 from lightning_modules.recipe import Recipe
 
 
@@ -35,38 +27,11 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         UserError: an unknown group, option or field, or a value of the wrong type or out of range.
     """
-    key = hashlib.sha256(json.dumps(list(overrides)).encode()).hexdigest()[:32]
-    path = COMPOSED / _conf_digest() / f"{key}.json"
-    config = _composed.get(path) or _kept(path)
+    config = composed.known(overrides)
     if config is None:
-        config = _composed[path] = _compose(overrides)
+        config, files = _compose(overrides)
+        composed.add(overrides, config, files)
     return with_content(copy.deepcopy(config))
-
-
-_composed: dict[Path, dict[str, Any]] = {}
-
-
-def _kept(path: Path) -> dict[str, Any] | None:
-    with suppress(OSError, CorruptFileError):
-        found = read_json(path)
-        return found if isinstance(found, dict) else None
-    return None
-
-
-def remember() -> None:
-    """Keeps what was composed for the next command, and forgets what was composed of another conf/.
-
-    Where conf/ has been edited since this process first looked, nothing tells of which content each was composed.
-    """
-    if _composed and _digest_of(conf()) != _conf_digest():
-        _composed.clear()
-    if _composed:
-        for old in (folder for folder in COMPOSED.glob("*") if folder.name != _conf_digest()):
-            shutil.rmtree(old, ignore_errors=True)
-    for path, config in _composed.items():
-        with suppress(OSError):  # a read-only results folder only costs time here
-            write_json(path, config, indent=None)
-    _composed.clear()
 
 
 def with_content(config: dict[str, Any]) -> dict[str, Any]:
@@ -79,29 +44,34 @@ def with_content(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "data": {**data, "listing": listing.content_id(data)}} if "listing" in data else config
 
 
-def _compose(overrides: Sequence[str]) -> dict[str, Any]:
+def _compose(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The configuration and the files that it is made of, Hydra's own too."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
+    from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
     for override in overrides:
         check_override(override)
     try:
         with initialize_config_dir(str(conf()), version_base="1.3", job_name="run"):
-            composed = hydra_compose("run", overrides=list(overrides), return_hydra_config=True)
-        return resolve(composed, composed.hydra.runtime.choices)
+            found = hydra_compose("run", overrides=list(overrides), return_hydra_config=True)
+            loader = GlobalHydra.instance().config_loader()
+            defaults = loader.compute_defaults_list("run", list(overrides), RunMode.RUN).defaults
+        return resolve(found, found.hydra.runtime.choices), [f"{each.config_path}.yaml" for each in defaults]
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(explain(error)) from error
 
 
-def resolve(composed: Any, choices: Any) -> dict[str, Any]:
+def resolve(found: Any, choices: Any) -> dict[str, Any]:
     """A plain dict from what Hydra composed, its fields checked against the files that were chosen."""
     from omegaconf import OmegaConf
 
-    composed = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
-    check_nothing_is_evaluated(OmegaConf.to_container(composed, resolve=False))
-    config: Any = OmegaConf.to_container(composed, resolve=True)
+    found = OmegaConf.masked_copy(found, [key for key in found if key != "hydra"])
+    check_nothing_is_evaluated(OmegaConf.to_container(found, resolve=False))
+    config: Any = OmegaConf.to_container(found, resolve=True)
     check_fields(config, dict(choices))
     check_values(config)
     Recipe.of(config["recipe"])
@@ -169,12 +139,13 @@ def frozen() -> Path:
     """
     if os.environ.get(FROZEN_CONF):  # by this process before, or by who started it
         return conf()
-    draft = local() / "conf" / f".{_conf_digest()}.{os.getpid()}"
+    draft = local() / "conf" / f".{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
     shutil.copytree(conf(), draft, ignore=_no_conf)
     try:
-        if _digest_of(draft) != _conf_digest():
+        if composed.contents_of(draft) != composed.contents():
             raise UserError("conf/ has changed since this command began; start it again")
-        whole = draft.with_name(_digest_of(draft, left_out=()))
+        whole = draft.with_name(composed.digest_of(composed.contents(), composed.contents()))
         with suppress(OSError):  # somebody else has it already
             draft.rename(whole)
         os.environ[FROZEN_CONF] = str(whole)
@@ -185,20 +156,3 @@ def frozen() -> Path:
 
 def _no_conf(folder: Any, names: list[str]) -> list[str]:
     return [name for name in names if not name.endswith(".yaml") and not Path(folder, name).is_dir()]
-
-
-@cache
-def _conf_digest() -> str:
-    """Of every file that composition may read, as it was when it was first asked for."""
-    return _digest_of(conf())
-
-
-def _digest_of(folder: Path, left_out: Sequence[str] = READ_BY_THE_SUITE) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.yaml")):
-        if path.relative_to(folder).parts[0] not in left_out:
-            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes() + b"\0")
-    for source in ("compose.py", "fields.py", "overrides.py", "values.py"):
-        digest.update(Path(__file__).with_name(source).read_bytes())
-    digest.update((Path(__file__).resolve().parents[2] / "lightning_modules" / "recipe.py").read_bytes())
-    return digest.hexdigest()[:16]

@@ -87,6 +87,10 @@ class Table:
         """The row that the row is compared with: the first of its group."""
         return next(row.name for row in self.rows if row.group == self.row(name).group)
 
+    def overrides(self, row: Row, budget: str = DEFAULT_BUDGET) -> tuple[str, ...]:
+        """What its configuration is composed of."""
+        return (*(row.overrides or (f"experiment={self.name}/{row.name}",)), f"budget={budget}")
+
     def seeds_of(self, name: str) -> list[int]:
         """Those that the row is run with."""
         return [seed for seed in self.seeds if self.row(name).runs_with(seed)]

@@ -71,9 +71,9 @@ def rows_of(table: Table, budget: str, extra: Sequence[str] = ()) -> list[RowPla
     for row in table.rows:
         if not row.trained:
             continue
-        contract = (f"experiment={table.name}/{row.name}", f"budget={budget}")
+        contract = table.overrides(row, budget)
         try:
-            proxy = compose((contract[0], f"budget={DEFAULT_BUDGET}"))
+            proxy = compose(table.overrides(row))
         except UserError as error:
             raise UserError(f"conf/experiment/{table.name}/{row.name}.yaml: {error}") from error
         own = compose((*contract, *extra))

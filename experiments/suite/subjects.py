@@ -41,14 +41,13 @@ def of_table(table: Table, extra: Sequence[str] = (), budget: str = DEFAULT_BUDG
     found = {}
     for row in table.rows:
         if row.implemented:
-            contract = row.overrides or (f"experiment={table.name}/{row.name}",)
             file = f"table/{table.name}.yaml: rows" if row.overrides else f"experiment/{table.name}"
             try:
-                config = compose((*contract, f"budget={DEFAULT_BUDGET}"))
+                config = compose(table.overrides(row))
             except UserError as error:
                 raise UserError(f"conf/{file}{'.' if row.overrides else '/'}{row.name}: {error}") from error
             if extra:
-                config = compose((*contract, f"budget={budget}", *extra))
+                config = compose((*table.overrides(row, budget), *extra))
             base = table.base(row.name)
             found[row.name] = Subject(
                 config["arch"], config["compression"], row.densities, base, config.get("landmarks")

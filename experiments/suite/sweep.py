@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.suite import aggregate_view, contract
-from experiments.suite.compose import compose, explain, frozen, remember
+from experiments.suite.compose import compose, explain, frozen
+from experiments.suite.composed import remember
 from experiments.suite.identity import run_id
 from experiments.suite.launch import Failures, Pool, say_failures
 from experiments.suite.overrides import check_command

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.faces_made import faces
-from tests.flows.commands import records, table, verb
+from tests.flows.commands import finished, records, start, table, verb
 
 SMALL = (
     "budget.train_images=128", "budget.val_images=60", "budget.test_images=60", "budget.images_seen=256",
@@ -21,13 +22,14 @@ ROWS = [
     "level_2_twice", "cascade_int8", "cascade_deep_compression", "level_1_t3",
 ]  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("landmarks")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("landmarks")]
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     results = tmp_path_factory.mktemp("landmarks")
-    answer = verb(results, "table", "table=table12", "budget=smoke", "seeds=0,1", *SMALL)
+    command = (sys.executable, "-m", "experiments.table", "table=table12", "budget=smoke", "seeds=0,1", *SMALL)
+    answer = finished(start(results, *command), timeout=850)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     yield results
 

@@ -1,16 +1,13 @@
 """Configurations of runs, from files and overrides."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from experiments.suite import compose as module
-from experiments.suite import fields, paths
-from experiments.suite.compose import compose, remember
+from experiments.suite import composed, fields, paths
+from experiments.suite.compose import compose
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError
@@ -144,80 +141,9 @@ def test_the_same_number_is_the_same_run(pair: tuple[list[str], list[str]]) -> N
     assert run_id(compose(pair[0])) == run_id(compose(pair[1]))
 
 
-# The cache
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
-    monkeypatch.setattr(module, "COMPOSED", tmp_path / "composed")
-    module._composed.clear()
-    return tmp_path / "composed"
-
-
-def cached(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/*.json"))
-
-
-def refuse(overrides: Any) -> dict[str, Any]:
-    raise AssertionError(f"composed again: {overrides}")
-
-
-def test_the_second_time_nothing_is_composed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = ["experiment=table3/simple_bypass", "arch.version=1.1", "recipe.lr=1", "seed=4"]
-    first = compose(overrides)
-    assert cached(folder) == []  # a mistake found later must leave nothing
-    remember()
-    assert len(cached(folder)) == 1
-    monkeypatch.setattr(module, "_compose", refuse)
-    began = time.monotonic()
-    second = compose(overrides)
-    assert time.monotonic() - began < 0.5
-    assert second == first
-    assert repr(second) == repr(first)  # types and order too
-    with pytest.raises(AssertionError, match="composed again"):
-        compose([*overrides, "arch.freq=3"])
-
-
 def test_what_is_kept_is_not_shared() -> None:
     compose([])["arch"]["bypass"] = "complex"
     assert compose([])["arch"]["bypass"] == "none"
-
-
-@pytest.mark.parametrize("content", [b"", b'{"arch": {"na', b"\xff\xfe", b"null", b"[]"])
-def test_a_damaged_cache_file_is_ignored(folder: Path, content: bytes) -> None:
-    first = compose(["seed=7"])
-    remember()
-    (path,) = cached(folder)
-    path.write_bytes(content)
-    assert compose(["seed=7"]) == first
-    remember()
-    assert cached(folder) == [path]
-    assert path.read_bytes() != content  # and repaired
-
-
-def test_a_mistake_is_not_kept(folder: Path) -> None:
-    with pytest.raises(UserError):
-        compose(["recipe.lr=-1"])
-    remember()
-    assert cached(folder) == []
-
-
-def test_without_a_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("", encoding="ascii")
-    monkeypatch.setattr(module, "COMPOSED", tmp_path / "file" / "composed")
-    assert compose([])["seed"] == 0
-    remember()
-
-
-def test_what_was_composed_of_another_conf_is_forgotten(folder: Path) -> None:
-    (folder / "0123").mkdir(parents=True)
-    (folder / "0123" / "old.json").write_text("{}", encoding="ascii")
-    remember()
-    assert len(cached(folder)) == 1  # nothing was composed since
-    compose(["seed=8"])
-    remember()
-    assert [path.parent.name for path in cached(folder)] == [module._conf_digest()]
 
 
 # What is in a folder of images
@@ -280,10 +206,10 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "conf"
     shutil.copytree(CONF, folder)
     monkeypatch.setattr(paths, "CONF", folder)
-    module._conf_digest.cache_clear()
+    composed.contents.cache_clear()
     fields.declared.cache_clear()
     yield folder
-    module._conf_digest.cache_clear()
+    composed.contents.cache_clear()
     fields.declared.cache_clear()
 
 
@@ -301,16 +227,3 @@ def test_a_file_that_chooses_from_elsewhere_is_refused(conf: Path) -> None:
     )
     with pytest.raises(UserError, match=r"^arch=\.\./data/cifar10: leads out of conf/arch"):
         compose(["experiment=out"])
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new"), [("arch/squeezenet.yaml", "freq: 2", "freq: 4"), ("run.yaml", "seed: 0", "seed: 9")]
-)
-def test_a_changed_file_of_conf_is_composed_again(conf: Path, file: str, old: str, new: str) -> None:
-    before = compose([])
-    path = conf / file
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-    module._conf_digest.cache_clear()  # as in a new process
-    after = compose([])
-    assert (before["arch"]["freq"], before["seed"]) == (2, 0)
-    assert (after["arch"]["freq"], after["seed"]) in ((4, 0), (2, 9))

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from experiments.suite import compose as composing
-from experiments.suite import launch, paths, study, study_figure, study_report, study_trials
+from experiments.suite import composed, launch, paths, study, study_figure, study_report, study_trials
 from experiments.suite.compose import compose
 from experiments.suite.devices import Place
 from experiments.suite.files import write_json
@@ -331,7 +331,7 @@ def test_editing_conf_during_a_search_changes_nothing_in_it(
     shutil.copytree(CONF, conf)
     monkeypatch.setattr(paths, "CONF", conf)
     monkeypatch.setattr(launch, "frozen", composing.frozen)
-    composing._conf_digest.cache_clear()
+    composed.contents.cache_clear()
 
     def curve(run: Run) -> list[float]:
         (conf / "recipe" / "proxy.yaml").write_text("lr: [broken", encoding="utf-8")
@@ -340,7 +340,7 @@ def test_editing_conf_during_a_search_changes_nothing_in_it(
     try:
         _, found, failures = searched(machine, 4, jobs=1, curve=curve)
     finally:
-        composing._conf_digest.cache_clear()
+        composed.contents.cache_clear()
     assert not failures and len(study_report.tried(found)) == 4
     assert "broken" in (conf / "recipe" / "proxy.yaml").read_text(encoding="utf-8")
 

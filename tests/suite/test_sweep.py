@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.suite import compose as composing
-from experiments.suite import devices, fields, launch, paths, sweep, sweep_launchers
+from experiments.suite import composed, devices, fields, launch, paths, sweep, sweep_launchers
 from experiments.suite.files import write_json
 from experiments.suite.launch import Processes
 from experiments.suite.paths import CONF
@@ -26,10 +26,10 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "conf"
     shutil.copytree(CONF, folder)
     monkeypatch.setattr(paths, "CONF", folder)
-    for cached in (composing._conf_digest, fields.declared):
+    for cached in (composed.contents, fields.declared):
         cached.cache_clear()
     yield folder
-    for cached in (composing._conf_digest, fields.declared):
+    for cached in (composed.contents, fields.declared):
         cached.cache_clear()
 
 
@@ -140,12 +140,12 @@ def test_the_runs_get_a_copy_of_conf_as_it_was_when_they_were_composed(
     assert composing.frozen() == first
     assert {path.name[0] for path in first.parent.iterdir()} != {"."}, "a draft was left"
     edit(conf)
-    composing._composed.clear()
+    composed._new.clear()
     assert composing.compose(["arch=squeezenet", "seed=5", *SMOKE])["recipe"]["lr"] == 0.001
     monkeypatch.setenv(paths.FROZEN_CONF, "")  # another command
     with pytest.raises(UserError, match="conf/ has changed since this command began"):
         composing.frozen()
-    composing._conf_digest.cache_clear()
+    composed.contents.cache_clear()
     assert composing.frozen() != first
     assert "lr: 0.001" in (first / "recipe" / "proxy.yaml").read_text(encoding="utf-8")
 
@@ -153,20 +153,20 @@ def test_the_runs_get_a_copy_of_conf_as_it_was_when_they_were_composed(
 def test_what_was_composed_while_conf_was_edited_is_not_kept(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(composing, "COMPOSED", tmp_path / "composed")
-    composing._composed.clear()
+    monkeypatch.setattr(composed, "COMPOSED", tmp_path / "composed")
+    composed._new.clear()
     planned(["seed=0", *SMOKE])
     edit(conf)
     planned(["seed=1", *SMOKE])
-    composing.remember()
-    assert not list((tmp_path / "composed").glob("*/*"))
-    composing._conf_digest.cache_clear()
+    composed.remember()
+    assert not list((tmp_path / "composed").glob("*"))
+    composed.contents.cache_clear()
     assert (
         planned(["seed=1", *SMOKE]).runs[0].run.run_id
         != planned(["seed=1", "recipe.lr=0.001", *SMOKE]).runs[0].run.run_id
     )
-    composing.remember()
-    assert len(list((tmp_path / "composed").glob("*/*"))) == 2
+    composed.remember()
+    assert len(list((tmp_path / "composed").glob("*"))) == 2
 
 
 def test_a_finished_sweep_copies_no_conf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
