@@ -1,37 +1,41 @@
 """Adds this machine's finished contract runs to what is published, and renders its table and the report again.
 
 python -m experiments.publish table=table3 replace=false
+python -m experiments.publish search=lr_wd     # the grid's runs, the study's trials, and the page that shows both
 
 ``replace=true`` puts runs of this code in the place of published runs of older code (`make verify` names those).
 What a net costs is published where no run says it, and always by this code; so is what a file takes at the paper's
 scale. Timings are published whole, and replaced with ``replace=true`` only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from experiments.report import build
-from experiments.suite import cli, coded_sizes, costs
+from experiments.suite import cli, coded_sizes, costs, search_page, study
 from experiments.suite.coded_sizes import Coded
 from experiments.suite.costs import Cost
 from experiments.suite.files import write_json
 from experiments.suite.paths import published, shown
-from experiments.suite.plan import FINISHED, RowPlan, orphaned, staleness
+from experiments.suite.plan import FINISHED, orphaned, staleness
 from experiments.suite.progress import print_line
 from experiments.suite.record import Record
 from experiments.suite.regenerate import Request, published_request, write_published
 from experiments.suite.store import Run
+from experiments.suite.study import Search
 from experiments.suite.verb import parse
-from lightning_modules.errors import CorruptFileError
+from lightning_modules.errors import CorruptFileError, UserError
 
 Exact = TypeVar("Exact", Cost, Coded)
 
 
 def main(arguments: list[str]) -> int:
-    own, _ = parse(arguments, {"table": None, "replace": False})
+    own, _ = parse(arguments, {"table": None, "search": None, "replace": False})
+    if own["search"]:
+        return _publish_search(study.load(own["search"]), own["replace"])
     request = published_request(own["table"])
     mine = [(Run(row.contract_id, seed), row) for row in request.rows for seed in request.table.seeds]
-    runs = [_publish(run, row, own["replace"]) for run, row in mine]
+    runs = [_publish(run, row.label, row.parents, own["replace"]) for run, row in mine]
     counted = [_publish_exact(cost, costs.read) for cost in _costs(request)]
     coded = [_publish_exact(coded, coded_sizes.read) for coded in request.here().coded.values()]
     timed = _publish_timing(request, own["replace"])
@@ -45,7 +49,20 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _publish(run: Run, row: RowPlan, replace: bool) -> bool:
+def _publish_search(search: Search, replace: bool) -> int:
+    runs = [_publish(run, run.run_id, (), replace) for run in search_page.grid_runs(search)]
+    trials = search_page.publish_study(search)
+    paths = search_page.write(search, search_page.folder())
+    if not paths:
+        raise UserError(
+            f"search={search.name}: this machine has no run of its grid and no study; experiments.search makes them"
+        )
+    print_line(f"{sum(runs)} runs added, {trials} trials; {shown(paths[-1])} written")
+    build(public=True)
+    return 0
+
+
+def _publish(run: Run, label: str, parents: Sequence[str], replace: bool) -> bool:
     """Whether the run was added. What is published stays, unless it is stale, this one is not, and one asked for it."""
     try:
         mine = run.record()
@@ -57,13 +74,13 @@ def _publish(run: Run, row: RowPlan, replace: bool) -> bool:
         return False
     if there is not None and not (replace and staleness(there) and not staleness(mine)):
         return False
-    if said := orphaned(mine, [Run(parent, run.seed) for parent in row.parents], Run.published_record):
-        print_line(f"warning: {row.label}, seed {run.seed} is not published: {said}")
+    if said := orphaned(mine, [Run(parent, run.seed) for parent in parents], Run.published_record):
+        print_line(f"warning: {label}, seed {run.seed} is not published: {said}")
         return False
     if staleness(mine):
-        print_line(f"warning: {row.label}, seed {run.seed} is {staleness(mine)}")
+        print_line(f"warning: {label}, seed {run.seed} is {staleness(mine)}")
     if mine.provenance.get("dirty"):
-        print_line(f"warning: {row.label}, seed {run.seed} was made with changes that are not committed")
+        print_line(f"warning: {label}, seed {run.seed} was made with changes that are not committed")
     write_json(run.published_path, _without_machine_paths(mine).to_json())
     return True
 

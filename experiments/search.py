@@ -69,9 +69,10 @@ def tpe(search: Search, jobs: int) -> int:
     )
     failures = trials.run()
     found = study_report.tried(opened_study)
-    for line in study_report.lines(search, opened_study):
+    for line in study_report.lines(search, found, study_report.importances(opened_study)):
         print_line(line)
-    paths = [study_report.write_csv(search, found), *study_figure.draw(search, found)]
+    paths = [study_report.write_csv(search, found, search.folder / "trials.csv")]
+    paths += study_figure.draw(search, found, search.folder)
     print_line(f"written to {', '.join(shown(path) for path in paths)}")
     say_failures(failures)
     return 1 if failures else 0

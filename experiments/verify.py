@@ -9,12 +9,13 @@ from pathlib import Path
 
 from experiments.pages import readme, site
 from experiments.pages.gather import gather
-from experiments.suite import cli, composed, contract
+from experiments.suite import cli, composed, contract, search_page, study
 from experiments.suite.paths import published, shown
 from experiments.suite.plan import staleness
 from experiments.suite.progress import print_line
 from experiments.suite.regenerate import budget_of, published_request, render, write
 from experiments.suite.verb import parse
+from lightning_modules.errors import CorruptFileError, UserError
 
 SUFFIXES = ("md", "csv", "json")
 
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
     parse(arguments, {})
     names = [name for name in contract.names() if any((published() / "tables").glob(f"{name}.*"))]
     wrong = [line for name in names for line in _differences(name)] + (_of_report() if names else [])
+    wrong += [line for path in sorted(search_page.folder().glob("*.md")) for line in _of_search(path.stem)]
     for line in wrong:
         print_line(f"wrong: {line}")
     for line in _stale(names):
@@ -61,6 +63,23 @@ def _of_report() -> list[str]:
     if rows:
         found.append(f"{shown(composed.SHIPPED)}: {_some(rows)}: not what conf/ says; {again}")
     return found
+
+
+def _of_search(name: str) -> list[str]:
+    with tempfile.TemporaryDirectory() as fresh:
+        try:
+            paths = search_page.write(study.load(name), Path(fresh))
+        except (CorruptFileError, UserError) as error:
+            return [str(error)]
+        there = search_page.folder()
+        wrong = [
+            path.name
+            for path in paths
+            if path.suffix != ".png"  # its bytes differ from machine to machine
+            and not ((there / path.name).is_file() and (there / path.name).read_bytes() == path.read_bytes())
+        ]
+    again = f"python -m experiments.publish search={name} writes it anew"
+    return [f"{shown(there)}: {_some(wrong)}: not what its records say; {again}"] if wrong else []
 
 
 def _some(names: Sequence[str]) -> str:

@@ -104,12 +104,12 @@ def _table(found: Aggregate) -> "Table":
     if notes:
         view.add_column("note", overflow="fold")
     for line in found.lines[:SHOWN]:
-        cells = [*(map(_said, line.values) if found.by else [line.run_id]), *_numbers(found, line)]
+        cells = [*(map(said, line.values) if found.by else [line.run_id]), *numbers(found, line)]
         view.add_row(*(Text(clean(cell)) for cell in [*cells, *([line.note] if notes else [])]))
     return view
 
 
-def _numbers(found: Aggregate, line: Line) -> list[str]:
+def numbers(found: Aggregate, line: Line) -> list[str]:
     estimate = line.estimate
     if estimate is None:
         return [EMPTY, "", "0"]
@@ -118,7 +118,7 @@ def _numbers(found: Aggregate, line: Line) -> list[str]:
     return [found.column.text(estimate.estimate), ends, str(estimate.n)]
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
     """A field's value as it is typed."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -133,7 +133,7 @@ def write_csv(found: Aggregate, folder: Path, name: str) -> Path:
     for line in found.lines:
         numbers = line.estimate
         kept = [numbers.estimate, numbers.low, numbers.high, numbers.n] if numbers else [None, None, None, 0]
-        values = [clean(_said(value)) for value in line.values]
+        values = [clean(said(value)) for value in line.values]
         seeds = " ".join(map(str, line.seeds))
         writer.writerow([*values, found.column.name, *kept, seeds, line.run_id, clean(line.note)])
     path = folder / f"{name}.csv"

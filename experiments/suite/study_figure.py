@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 LOOKS = {"done": STYLES[0][:2], PRUNED: STYLES[1][:2]}  # colour and marker
 
 
-def draw(search: Search, trials: Sequence[Tried]) -> list[Path]:
+def draw(search: Search, trials: Sequence[Tried], folder: Path) -> list[Path]:
     """<folder>/<search>.png and .svg; none where no trial has a value."""
     shown = [trial for trial in trials if trial.value is not None]
     if not shown:
         return []
     of = [search.column.name, *([trial.number, trial.point, trial.value, trial.state] for trial in shown)]
-    return save(lambda: _drawn(search, shown), search.folder, search.name, of)
+    return save(lambda: _drawn(search, shown), folder, search.name, of)
 
 
 def _drawn(search: Search, shown: Sequence[Tried]) -> "Figure":

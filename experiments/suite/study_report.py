@@ -83,9 +83,8 @@ def command(search: Search, trial: Tried) -> str:
     return shlex.join([".venv/bin/python", "-m", "experiments.run", "-m", *overrides])
 
 
-def lines(search: Search, study: "optuna.Study") -> list[str]:
-    """What is said at the end."""
-    trials = tried(study)
+def lines(search: Search, trials: Sequence[Tried], shares: Mapping[str, float]) -> list[str]:
+    """What is said at the end; ``shares``: what ``importances`` found."""
     top = best(search, trials)
     ended = {state: sum(trial.state == state for trial in trials) for state in ("done", PRUNED, "diverged")}
     counts = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
@@ -93,20 +92,24 @@ def lines(search: Search, study: "optuna.Study") -> list[str]:
     if top is None or top.value is None:
         return [*said, "no trial has come to its end"]
     said += [f"best: {' '.join(top.point)}: {search.column.name} {search.column.text(top.value)} (trial {top.number})"]
-    if shares := importances(study):
+    if shares:
         said += ["what mattered: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())]
     return [*said, f"to train it fully: {command(search, top)}"]
 
 
-def write_csv(search: Search, trials: Sequence[Tried]) -> Path:
-    """<folder>/trials.csv: a line a trial, the best first."""
+def ranked(search: Search, trials: Sequence[Tried]) -> list[Tried]:
+    """The best first, those without a value last."""
+    return sorted(trials, key=lambda trial: (trial.value is None, -search.column.sign * (trial.value or 0.0)))
+
+
+def write_csv(search: Search, trials: Sequence[Tried], path: Path) -> Path:
+    """A line a trial, the best first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [axis.name for axis in search.axes]
     writer.writerow(["trial", *names, search.column.name, "state", "epochs"])
-    for trial in sorted(trials, key=lambda trial: (trial.value is None, -search.column.sign * (trial.value or 0.0))):
+    for trial in ranked(search, trials):
         point = [override.partition("=")[2] for override in trial.point]
         writer.writerow([trial.number, *point, trial.value, trial.state, trial.epochs])
-    path = search.folder / "trials.csv"
     write_text(path, out.getvalue())
     return path

@@ -131,7 +131,11 @@ def test_a_trial_is_a_run_and_the_command_at_the_end_trains_its_point_fully(mach
     command = study_report.command(search, top)
     assert command.endswith(f"{' '.join(search.overrides)} {' '.join(top.point)} seed=0,1,2")
     assert "-m experiments.run -m arch=squeezenet" in command and "proxy_images" not in command
-    (said,) = [line for line in study_report.lines(search, found) if line.startswith("to train it fully: ")]
+    (said,) = [
+        line
+        for line in study_report.lines(search, study_report.tried(found), study_report.importances(found))
+        if line.startswith("to train it fully: ")
+    ]
     assert said.endswith(command)
 
 
@@ -146,7 +150,12 @@ def test_what_the_test_split_says_changes_nothing(
         monkeypatch.setenv("COMPACT_NETS_RESULTS", str(tmp_path / str(number)))
         machine.test_error = of_test
         search, found, _ = searched(machine, 12, jobs=1)
-        told.append((study_report.tried(found), study_report.lines(search, found)))
+        told.append(
+            (
+                study_report.tried(found),
+                study_report.lines(search, study_report.tried(found), study_report.importances(found)),
+            )
+        )
         assert "test" not in capsys.readouterr().out.replace("latest", "")
     assert told[0] == told[1]
 
@@ -210,7 +219,7 @@ def test_a_diverged_trial_is_the_worst_and_has_no_value(machine: Machine) -> Non
     diverged = [trial for trial in study_report.tried(found) if trial.state == "diverged"]
     assert diverged and not failures
     assert all(trial.value is None and trial.params["recipe.lr"] > 0.0029 for trial in diverged)
-    assert "diverged" in study_report.lines(search, found)[0]
+    assert "diverged" in study_report.lines(search, study_report.tried(found), study_report.importances(found))[0]
     assert sum(study_report.importances(found).values()) == pytest.approx(1)
 
 
@@ -240,12 +249,14 @@ def test_the_list_and_the_figure() -> None:
         )
     ]  # fmt: skip
     assert study_report.best(search, trials) == trials[1]
-    lines = study_report.write_csv(search, trials).read_text(encoding="utf-8").splitlines()
+    lines = (
+        study_report.write_csv(search, trials, search.folder / "trials.csv").read_text(encoding="utf-8").splitlines()
+    )
     assert lines[0] == "trial,recipe.lr,recipe.weight_decay,val/top1_err,state,epochs"
     assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "0", "3"]
-    drawn = study_figure.draw(search, trials)
+    drawn = study_figure.draw(search, trials, search.folder)
     assert [path.suffix for path in drawn] == [".png", ".svg"] and all(path.stat().st_size > 1000 for path in drawn)
-    assert study_figure.draw(search, trials[3:]) == []
+    assert study_figure.draw(search, trials[3:], search.folder) == []
 
 
 @pytest.mark.parametrize(
