@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 def _publish_search(search: Search, replace: bool) -> int:
     runs = [_publish(run, run.run_id, (), replace) for run in search_page.grid_runs(search)]
     trials = search_page.publish_study(search)
-    paths = search_page.write(search, search_page.folder())
+    paths = search_page.publish(search)
     if not paths:
         raise UserError(
             f"search={search.name}: this machine has no run of its grid and no study; experiments.search makes them"

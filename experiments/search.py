@@ -16,7 +16,7 @@ from experiments.suite.paths import shown
 from experiments.suite.progress import print_line
 from experiments.suite.store import Run
 from experiments.suite.study import Search
-from experiments.suite.study_trials import Trials, opened
+from experiments.suite.study_trials import STUDY, Trials, opened
 from experiments.suite.sweep_launchers import chosen
 from experiments.suite.verb import parse
 from lightning_modules.errors import UserError, check_choice
@@ -60,16 +60,27 @@ def tpe(search: Search, jobs: int) -> int:
     frozen()
     print_line(f"{search.title}: {search.trials} trials, {search.column.name}, in {shown(search.folder)}/study.db")
     import torch  # noqa: F401  # takes seconds: before trials wait for their first look
+    from optuna.exceptions import StorageInternalError
 
-    opened_study = opened(search)
-    remember()
     where = places(compose(search.of_trials)["trainer"], jobs, shared=True)
-    trials = Trials(
-        [], where, [search.name], search=search, study=opened_study, curve=lambda run: curve(run, search.column.name)
-    )
-    failures = trials.run()
-    found = study_report.tried(opened_study)
-    for line in study_report.lines(search, found, study_report.importances(opened_study)):
+    try:
+        opened_study = opened(search)
+        remember()
+        trials = Trials(
+            [],
+            where,
+            [search.name],
+            search=search,
+            study=opened_study,
+            curve=lambda run: curve(run, search.column.name),
+        )
+        failures = trials.run()
+        found, shares = study_report.tried(opened_study), study_report.importances(opened_study)
+    except StorageInternalError as error:
+        problem = str(error.__cause__ or error).splitlines()[0]
+        again = "give the command again; if it is damaged, move it away, its runs are kept"
+        raise UserError(f"{shown(search.folder / STUDY)} cannot be used ({problem}); {again}") from error
+    for line in study_report.lines(search, found, shares):
         print_line(line)
     paths = [study_report.write_csv(search, found, search.folder / "trials.csv")]
     paths += study_figure.draw(search, found, search.folder)

@@ -6,6 +6,7 @@ python -m experiments.table 'runs={arch:squeezenet,data:fashion_mnist}' 'by=[rec
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from experiments.suite.aggregate_figure import draw
 from experiments.suite.columns import column
 from experiments.suite.files import write_text
 from experiments.suite.paths import local, shown
+from experiments.suite.plan import staleness
 from experiments.suite.progress import print_line
 from experiments.suite.rendering import clean
 from experiments.suite.verb import parse
@@ -61,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     if not any(line.estimate for line in summed.lines) and any(record.status == "done" for record in records):
         raise UserError(f"metric={own['metric']}: no record of these has it; {_has(records)}")
     show(summed, own["name"] or _name(own["metric"], by))
+    _warn_of_stale(records)
     for line in problems:
         print_line(f"warning: {line}; left out")
     return 0
@@ -75,6 +78,13 @@ def _has(records: "Sequence[Record]") -> str:
 def of_runs(records: "Sequence[Record]", by: Sequence[str], metric: str, name: str) -> None:
     """The same of records at hand: a sweep's, a search's."""
     show(aggregate(records, by, column(metric)), name)
+    _warn_of_stale(records)
+
+
+def _warn_of_stale(records: "Sequence[Record]") -> None:
+    """A line for each change of the code since some of them were made: a mean may mix what is not alike."""
+    for said, count in Counter(filter(None, map(staleness, records))).items():
+        print_line(f"warning: {count} of these {len(records)} runs: {said}")
 
 
 def show(found: Aggregate, name: str) -> None:

@@ -4,6 +4,7 @@ import copy
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 from experiments.suite import composed
 from experiments.suite.fields import check_fields, check_nothing_is_evaluated, not_yaml
 from experiments.suite.overrides import check_override, hint, options
-from experiments.suite.paths import FROZEN_CONF, conf, local
+from experiments.suite.paths import FROZEN_CONF, conf, local, shown
 from experiments.suite.values import check_values
 from lightning_modules.data import listing
 from lightning_modules.errors import UserError
@@ -139,15 +140,18 @@ def frozen() -> Path:
     """
     if os.environ.get(FROZEN_CONF):  # by this process before, or by who started it
         return conf()
-    draft = local() / "conf" / f".{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
-    shutil.copytree(conf(), draft, ignore=_no_conf)
+    folder = local() / "conf"
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder, prefix="."))  # other machines may write here, too
+    shutil.copytree(conf(), draft, ignore=_no_conf, dirs_exist_ok=True)
     try:
         if composed.contents_of(draft) != composed.contents():
             raise UserError("conf/ has changed since this command began; start it again")
         whole = draft.with_name(composed.digest_of(composed.contents(), composed.contents()))
         with suppress(OSError):  # somebody else has it already
             draft.rename(whole)
+        if composed.contents_of(whole) != composed.contents():
+            raise UserError(f"{shown(whole)} has been changed; remove it, it is made again")
         os.environ[FROZEN_CONF] = str(whole)
         return whole
     finally:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import yaml
-
-from experiments.suite.paths import CONF
+from experiments.suite import yamls
+from experiments.suite.paths import conf, shown
 
 PROTOCOL = 1  # raised when the meaning of a result changes (what is measured, on what); old ids then stay apart
 
@@ -67,4 +66,11 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
 
 @cache
 def _rules() -> dict[str, Any]:
-    return yaml.safe_load((CONF / "identity.yaml").read_text(encoding="utf-8"))
+    """Raises UserError, naming the file, where it is not what it should be."""
+    path = conf() / "identity.yaml"
+    place = yamls.Place(shown(path))
+    rules = place.mapping(yamls.read(path), ("determines", "except", "no_op"))
+    for name in ("determines", "except"):
+        (place / name).sequence(rules[name])
+    (place / "no_op").mapping(rules["no_op"], (), None)
+    return rules

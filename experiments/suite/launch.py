@@ -103,9 +103,9 @@ class Pool:
     starter: Starter = field(default_factory=Processes)
     told: Callable[[Record], str] = outcome  # how a run ended, in a few words
     failures: Failures = field(default_factory=dict)
-    _left: dict[str, float | None] = field(default_factory=dict)
-    _processes: dict[str, tuple[PlannedRun, Going]] = field(default_factory=dict)
-    _places: dict[str, Place] = field(default_factory=dict)  # of the runs that are going
+    _left: dict[Run, float | None] = field(default_factory=dict)
+    _processes: dict[Run, tuple[PlannedRun, Going]] = field(default_factory=dict)
+    _places: dict[Run, Place] = field(default_factory=dict)  # of the runs that are going
     _free: list[Place] = field(default_factory=list)
     _lost: set[Run] = field(default_factory=set)  # of this table, that came to nothing
     _conf: str = ""
@@ -120,13 +120,13 @@ class Pool:
                     view.show(name_of(item), WAITING)
                 while self._refill(waiting) or waiting or self._processes:
                     self._fill(waiting, view)
-                    for name, (item, process) in list(self._processes.items()):
-                        code = process.poll()
+                    for run, (item, process) in list(self._processes.items()):
+                        name, code = name_of(item), process.poll()
                         if code is None:
                             self._show(view, name, item)
                             continue
-                        del self._processes[name]
-                        self._free.append(self._places.pop(name))
+                        del self._processes[run]
+                        self._free.append(self._places.pop(run))
                         if code == BUSY:
                             waiting.append(item)
                         else:
@@ -174,8 +174,8 @@ class Pool:
     def _start(self, ready: Sequence[tuple[PlannedRun, Place]]) -> None:
         processes = self.starter.start([self._job(item, place) for item, place in ready]) if ready else ()
         for (item, place), process in zip(ready, processes, strict=True):
-            self._processes[name_of(item)] = (item, process)
-            self._places[name_of(item)] = place
+            self._processes[item.run] = (item, process)
+            self._places[item.run] = place
 
     def _job(self, item: PlannedRun, place: Place) -> Job:
         run = item.run
@@ -194,7 +194,7 @@ class Pool:
     def _show(self, view: View, name: str, item: PlannedRun) -> None:
         state = read_progress(item.run.progress_path)
         if state:
-            self._left[name] = state.get("seconds_left")
+            self._left[item.run] = state.get("seconds_left")
             view.show(name, state)
 
     def _last_word(self, name: str, item: PlannedRun, code: int, why: str) -> str:
@@ -216,7 +216,7 @@ class Pool:
     def _show_total(self, view: View, waiting: Sequence[PlannedRun]) -> None:
         total = len(self.planned)
         done = total - len(waiting) - len(self._processes)
-        busy = [self._left.get(name) for name in self._processes]
+        busy = [self._left.get(run) for run in self._processes]
         left = makespan([60 * item.minutes if item.minutes else None for item in waiting], len(self.places), busy)
         view.show(ALL, {"phase": "all", "step": done, "steps": total, "seconds_left": left})
 

@@ -16,6 +16,7 @@ CALLED = re.compile(r"_target_|^\+*hydra[./](callbacks|searchpath)")
 
 # What this suite has of Hydra's options. Of the others --experimental-rerun unpickles, --config-dir reads elsewhere.
 OPTIONS = ("-m", "--multirun", "--cfg", "-c", "--resolve", "--help", "-h", "--hydra-help", "--version")
+RESOLVED = ("--cfg", "-c", "--help", "-h")
 SHOWN = ("job", "hydra", "all")
 
 
@@ -36,6 +37,8 @@ def check_command(arguments: Sequence[str]) -> None:
             raise UserError(f"{argument}: no such option; there are {', '.join(OPTIONS)}")
         elif argument not in OPTIONS:
             check_override(argument, sweep=True)
+    if "--resolve" in arguments and not any(argument.partition("=")[0] in RESOLVED for argument in arguments):
+        raise UserError("--resolve: of what is shown; write it with --cfg job")
 
 
 def check_nothing_is_called() -> None:

@@ -6,6 +6,7 @@ database is a machine's own.
 
 import itertools
 import shlex
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from experiments.suite import aggregate_figure, aggregate_view, provenance, study_figure, study_report
 from experiments.suite.aggregate import Aggregate, aggregate
 from experiments.suite.compose import compose
-from experiments.suite.files import read_json, write_json, write_text
+from experiments.suite.files import read_json, write_bytes, write_json, write_text
 from experiments.suite.identity import run_id
 from experiments.suite.paths import published, shown
 from experiments.suite.record import Record
@@ -89,11 +90,33 @@ def write(search: Search, where: Path) -> list[Path]:
         paths += aggregate_figure.draw(found, where, f"{search.name}-grid")
         parts += _grid(search, found)
     if study is not None:
+        _check(search, study)
         paths += [study_report.write_csv(search, study.trials, where / f"{search.name}-trials.csv")]
         paths += study_figure.draw(search, study.trials, where)
         parts += _study(search, study)
     write_text(where / f"{search.name}.md", "\n\n".join(parts) + "\n")
     return [*paths, where / f"{search.name}.md"]
+
+
+def publish(search: Search) -> list[Path]:
+    """Writes the page of what is published now, whatever is there."""
+    with tempfile.TemporaryDirectory() as fresh:
+        written = write(search, Path(fresh))
+        for path in written:
+            write_bytes(folder() / path.name, path.read_bytes())
+    return [folder() / path.name for path in written]
+
+
+def _check(search: Search, study: Study) -> None:
+    names = [axis.name for axis in search.axes]
+    for trial in study.trials:
+        said = [override.partition("=")[0] for override in trial.point]
+        choices = [(axis.choices, trial.params.get(axis.name)) for axis in search.axes]
+        if said != names or any(known and value not in known for known, value in choices):
+            again = f"give experiments.search search={search.name} and publish it again"
+            raise CorruptFileError(
+                f"{shown(study_path(search))} is of other axes than conf/search/{search.name}.yaml; {again}"
+            )
 
 
 def publish_study(search: Search) -> int:

@@ -125,7 +125,22 @@ def load(name: str | None, extra: Sequence[str] = (), trials: int = 0) -> Search
         grid_seeds=tuple(_whole(each, place / "grid_seeds") for each in seeds) or (seed,),
     )
     compose((*found.of_trials, *(axis.override(_first(axis)) for axis in found.axes)))
+    for axis in found.axes:
+        _check_axis(found, axis, place / "axes" / axis.name)
     return found
+
+
+def _check_axis(search: Search, axis: Axis, place: yamls.Place) -> None:
+    """Composes all that it names, rather than in the middle of a study."""
+    ends = () if axis.choices else (axis.low, axis.high)
+    others = [each.override(_first(each)) for each in search.axes if each is not axis]
+    values = dict.fromkeys(f"{axis.name}={typed(value)}" for value in (*ends, *axis.choices, *axis.grid))
+    try:
+        names = {run_id(compose((*search.of_trials, *others, value))) for value in values}
+    except UserError as error:
+        raise place.error(error) from error
+    if len(values) > 1 and len(names) == 1:
+        raise place.error("changes nothing of a run's result, search for another field")
 
 
 def _metric(value: Any, place: yamls.Place) -> Column:

@@ -5,6 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.suite import fingerprint
 from experiments.suite.aggregate_figure import logarithmic, save
 from experiments.suite.figure import ROOMY, STYLES, WIDTH
 from experiments.suite.study import Axis, Search
@@ -22,7 +23,12 @@ def draw(search: Search, trials: Sequence[Tried], folder: Path) -> list[Path]:
     shown = [trial for trial in trials if trial.value is not None]
     if not shown:
         return []
-    of = [search.column.name, *([trial.number, trial.point, trial.value, trial.state] for trial in shown)]
+    of = [
+        search.column.name,
+        *map(str, search.axes),
+        fingerprint.of_file(Path(__file__)),
+        *([trial.number, trial.point, trial.value, trial.state] for trial in shown),
+    ]
     return save(lambda: _drawn(search, shown), folder, search.name, of)
 
 

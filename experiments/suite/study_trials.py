@@ -93,7 +93,7 @@ class Trials(Pool):
     study: "optuna.Study"
     curve: Curve
     _open: dict[Run, list[Any]] = field(default_factory=dict)  # the trials of each run that waits or is going
-    _told_epochs: dict[Run, int] = field(default_factory=dict)
+    _told_epochs: dict[int, int] = field(default_factory=dict)  # of each trial
     _hopeless: set[Run] = field(default_factory=set)
     _name: str = field(default_factory=lambda: uuid.uuid4().hex)
     _looked: float = -LOOK_EVERY_S
@@ -104,9 +104,10 @@ class Trials(Pool):
             try:
                 return super().run()
             finally:
-                for trial in itertools.chain(*self._open.values()):  # stopped: for whoever goes on
-                    self._put_back(trial.number, trial.params)
-                self._path_of(self._name).unlink(missing_ok=True)
+                with locked(self.search.folder / "lock"):  # or another process may take them over meanwhile
+                    for trial in itertools.chain(*self._open.values()):  # stopped: for whoever goes on
+                        self._put_back(trial.number, trial.params)
+                    self._path_of(self._name).unlink(missing_ok=True)
 
     def _path_of(self, process: str) -> Path:
         return self.search.folder / f"{process}.process"
@@ -173,25 +174,26 @@ class Trials(Pool):
 
     def _show(self, view: View, name: str, item: PlannedRun) -> None:
         super()._show(view, name, item)
-        if item.run not in self._hopeless and name in self._processes:
+        if item.run not in self._hopeless and item.run in self._processes:
             if self._is_hopeless(item.run):
                 self._hopeless.add(item.run)
-                self.starter.leave([self._processes[name][1]])
+                self.starter.leave([self._processes[item.run][1]])
 
     def _is_hopeless(self, run: Run) -> bool:
         """Tells the study of the epochs that have been finished since; whether the trial is below the median."""
-        told = self._told_epochs.get(run, 0)
+        first = self._open[run][0]
+        told = self._told_epochs.get(first.number, 0)
         curve = self.curve(run) if _epochs_done(run) > told else ()
-        self._tell(run, self._open[run], curve)
-        return len(curve) > told and self._open[run][0].should_prune()
+        self._tell(self._open[run], curve)
+        return len(curve) > told and first.should_prune()
 
-    def _tell(self, run: Run, trials: Sequence[Any], curve: Sequence[float]) -> None:
-        """Of the curve what is new."""
-        told = self._told_epochs.get(run, 0)
-        for epoch, value in list(enumerate(curve, 1))[told:]:
-            for trial in trials:
+    def _tell(self, trials: Sequence[Any], curve: Sequence[float]) -> None:
+        """Of the curve what is new to each."""
+        for trial in trials:
+            told = self._told_epochs.get(trial.number, 0)
+            for epoch, value in list(enumerate(curve, 1))[told:]:
                 trial.report(value, epoch)
-        self._told_epochs[run] = max(len(curve), told)
+            self._told_epochs[trial.number] = max(len(curve), told)
 
     def _last_word(self, name: str, item: PlannedRun, code: int, why: str) -> str:
         trials = self._open.pop(item.run)
@@ -199,12 +201,15 @@ class Trials(Pool):
         record = _record(item.run)
         if record is None or record.status == "failed":
             hopeless = item.run in self._hopeless
+            self._hopeless.discard(item.run)  # its point may be asked for again
+            if hopeless:
+                self._tell(trials, self.curve(item.run))
             for trial in trials:
                 self.study.tell(trial, state=_state("PRUNED" if hopeless else "FAIL"))
             if hopeless:
-                return f"{name}: hopeless after epoch {self._told_epochs[item.run]}, ended"
+                return f"{name}: hopeless after epoch {self._told_epochs[trials[0].number]}, ended"
             return super()._last_word(name, item, code, why)
-        self._tell(item.run, trials, validation_curve(record, self.search.column.name))
+        self._tell(trials, validation_curve(record, self.search.column.name))
         metrics = validation(record)
         value = metrics.get(self.search.column.name)
         if record.status == "diverged":  # as bad as can be

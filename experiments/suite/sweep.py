@@ -5,6 +5,7 @@ composed before the first run starts, and what is finished is not started at all
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -133,7 +134,7 @@ def _row(job: Sequence[str], config: Mapping[str, Any], varied: Sequence[str]) -
     words = [override.lstrip("+") for override in varied if not override.lstrip("+").startswith(UNNAMED)]
     return RowPlan(
         row=name,
-        label=config["label"] or " ".join(words) or name,
+        label=" ".join([config["label"], *words] if config["label"] else words) or name,
         overrides=tuple(override for override in job if not override.lstrip("+").startswith("seed=")),
         run_id=name,
         contract_id=name,
@@ -147,7 +148,7 @@ def split(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The overrides of each job, in Hydra's order, and the rows of tables that a glob named but nobody trains.
 
     Raises:
-        UserError: not in Hydra's grammar, or what has no end of values: an interval, a range whose step is 0.
+        UserError: not in Hydra's grammar, or what has no end of values: an interval, a range whose step is 0 or whose end is infinite.
     """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -173,7 +174,7 @@ def split(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
 def _values(override: Any) -> Iterator[str]:
     if not override.is_sweep_override():
         yield override.get_value_element_as_str()
-    elif not override.is_discrete_sweep() or (_is_a(override, "RangeSweep") and override.value().step == 0):
+    elif not override.is_discrete_sweep() or (_is_a(override, "RangeSweep") and not _ends(override.value())):
         raise UserError(
             f"{override.input_line}: has no end of values; list them (a,b), use range(), or search (docs/sweeps.md)"
         )
@@ -181,6 +182,10 @@ def _values(override: Any) -> Iterator[str]:
         yield from (_plain(text) for text in override.sweep_string_iterator())
     else:
         yield from override.sweep_string_iterator()
+
+
+def _ends(values: Any) -> bool:
+    return values.step != 0 and all(map(math.isfinite, (values.start, values.stop, values.step)))
 
 
 def _is_a(override: Any, kind: str) -> bool:

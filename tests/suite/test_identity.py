@@ -4,13 +4,17 @@ import copy
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import getitem
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from experiments.suite import identity as module
+from experiments.suite import paths
 from experiments.suite.identity import identity, run_id
 from experiments.suite.paths import CONF
+from lightning_modules.errors import UserError
 
 RULES = yaml.safe_load((CONF / "identity.yaml").read_text(encoding="utf-8"))
 
@@ -221,3 +225,23 @@ def test_a_name_can_be_split_at_its_hyphens() -> None:
 def test_a_number_that_is_none_has_no_id() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         run_id(changed(recipe__lr=float("nan")))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("determines: [", "is not valid YAML"),
+        ("determines: []", "no except, add one"),
+        ("{determines: 1, except: [], no_op: {}}", "determines: is 1, write a list"),
+        ("{determines: [], except: [], no_op: []}", "no_op: is .*, write a mapping"),
+    ],
+)
+def test_rules_that_are_none_are_named(
+    content: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "identity.yaml").write_text(content, encoding="utf-8")
+    monkeypatch.setattr(paths, "CONF", tmp_path)
+    module._rules.cache_clear()
+    with pytest.raises(UserError, match=rf"identity\.yaml.*{said}"):
+        run_id(BASE)
+    module._rules.cache_clear()

@@ -63,7 +63,7 @@ def test_nothing_is_named_that_would_be_called_or_read(override: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [["-m", "seed=1,2"], ["--multirun", "data=glob(*)"], ["--cfg", "job"], ["-c", "all", "seed=1"], ["--cfg=hydra"],
-     ["--cfg", "job", "--resolve"], ["--help"]],
+     ["--cfg", "job", "--resolve"], ["--help"], ["--resolve", "-c", "all"]],
 )  # fmt: skip
 def test_what_goes_to_hydra(command: list[str]) -> None:
     check_command(command)
@@ -78,6 +78,7 @@ def test_what_goes_to_hydra(command: list[str]) -> None:
         (["-cd", "/tmp"], "-cd: no such option"),
         (["--multi"], "--multi: no such option"),
         (["--cfg"], "--cfg=: choose one of job, hydra, all"),
+        (["--resolve", "arch=squeezenet"], "--resolve: of what is shown; write it with --cfg job"),
         (["--cfg=yaml"], "--cfg=yaml: choose one of"),
         (["-m", "arch=sqeezenet"], "arch=sqeezenet: did you mean squeezenet"),
         (["-m", "budget"], "budget: not an override"),

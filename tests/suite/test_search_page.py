@@ -83,6 +83,16 @@ def test_a_changed_file_is_named(
     path.write_text(path.read_text(encoding="utf-8") + "x", encoding="utf-8")
     (said,) = verify._of_search("lr_wd")
     assert name in said and "python -m experiments.publish search=lr_wd writes it anew" in said
+    publish.main(["search=lr_wd"])
+    assert verify._of_search("lr_wd") == []
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_a_study_of_other_axes_is_named(axes: int, search: Search) -> None:
+    STUDY.write(study_path(search))
+    other = dataclasses.replace(search, axes=(*search.axes, *search.axes)[:axes])
+    with pytest.raises(CorruptFileError, match=r"lr_wd-study\.json is of other axes than conf/search/lr_wd\.yaml"):
+        write(other, folder())
 
 
 def test_a_study_is_read_as_it_was_written(search: Search) -> None:

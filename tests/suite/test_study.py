@@ -1,5 +1,6 @@
 """Searches: what conf/search says, what a search may see, what it does with what it sees. Runs are made, not trained."""
 
+import dataclasses
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from experiments import search as experiments_search
 from experiments.suite import compose as composing
 from experiments.suite import composed, launch, paths, study, study_figure, study_report, study_trials
 from experiments.suite.compose import compose
@@ -21,7 +23,7 @@ from experiments.suite.files import write_json
 from experiments.suite.identity import run_id
 from experiments.suite.paths import CONF
 from experiments.suite.store import Run
-from experiments.suite.study import Search, load, rounded
+from experiments.suite.study import Axis, Search, load, rounded
 from experiments.suite.study_report import Tried
 from experiments.suite.study_trials import Trials, opened
 from lightning_modules.errors import CorruptFileError, UserError
@@ -202,6 +204,33 @@ def test_stopped_in_the_middle_its_points_are_tried_again(machine: Machine) -> N
 
 
 @pytest.mark.slow
+def test_a_point_that_is_tried_again_is_told_what_the_run_has_come_to(machine: Machine) -> None:
+    rates = Axis("recipe.lr", None, None, False, (0.0002, 0.002, 0.02), ())
+    decays = Axis("recipe.weight_decay", None, None, False, (0.01,), ())
+    search = dataclasses.replace(load("lr_wd", EXTRA, 14), axes=(rates, decays))
+    found = opened(search)
+    assert not Trials([], [Place()] * 2, search=search, study=found, curve=machine.curve).run()
+    trials = study_report.tried(found)
+    assert len(trials) == 14 and {trial.state for trial in trials} <= {"done", "hopeless"}
+    hopeless = [trial for trial in trials if trial.state == "hopeless"]
+    assert hopeless and all(trial.epochs and trial.value is not None for trial in hopeless)
+
+
+@pytest.mark.slow
+def test_a_study_that_is_damaged_while_it_runs_is_one_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = load("lr_wd", EXTRA, 6).folder / "study.db"
+
+    def damages(run: Run) -> list[float]:
+        path.write_bytes(b"this is no database" * 1000)
+        return machine.curve(run)
+
+    monkeypatch.setattr(experiments_search, "curve", lambda run, metric: damages(run))
+    monkeypatch.setattr(experiments_search, "frozen", lambda: CONF)
+    with pytest.raises(UserError, match=r"study\.db cannot be used \(.*\); give the command again; if it is damaged"):
+        experiments_search.tpe(load("lr_wd", EXTRA, 6), 1)
+
+
+@pytest.mark.slow
 def test_a_run_that_is_done_already_is_not_started(machine: Machine) -> None:
     searched(machine, 4, jobs=1)
     started = len(machine.started)
@@ -309,6 +338,9 @@ def contract(**more: Any) -> dict[str, Any]:
         (contract(axes={"recipe.lr": {"low": 0.1, "high": float("inf")}}), "low must be a number below high"),
         (contract(axes={"recipe.lr": {"low": 0.1, "high": 1.0, "log": "yes"}}), "log: is 'yes', write true or false"),
         (contract(axes={"recipe.lr": {"low": 0.1, "high": 1.0, "grid": 0.2}}), "grid: is 0.2, write a list"),
+        (contract(axes={"recipe.optimizer": {"choices": ["adamw", "sgdd"]}}), "axes.recipe.optimizer: .*sgdd"),
+        (contract(axes={"recipe.lr": {"low": 0.1, "high": 1.0, "grid": [-1.0]}}), "axes.recipe.lr: recipe.lr=-1"),
+        (contract(axes={"trainer.threads": {"choices": [1, 2]}}), "trainer.threads: changes nothing of a run's result"),
         (contract(axes={"recipe.lr": {"choices": "abc"}}), "choices: is 'abc', write a list"),
         (contract(axes={"recipe.lr": {"choices": [[1], [2]]}}), "choices: is .* write single values"),
     ],

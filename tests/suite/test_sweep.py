@@ -1,8 +1,10 @@
 """What a sweep's command line means, and what is left to do of it. Nothing is trained."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +72,7 @@ def test_the_last_varies_fastest_and_ranges_have_the_numbers_that_people_mean() 
         (["recipe.lr=interval(0,1)"], "recipe.lr=interval(0,1): has no end of values"),
         (["seed=range(0,3,step=0)"], "seed=range(0,3,step=0): has no end of values"),
         (["recipe.lr=range(0.1,0.3,step=0.0)"], "recipe.lr=range(0.1,0.3,step=0.0): has no end of values"),
+        (["seed=range(0,inf)"], "seed=range(0,inf): has no end of values"),
         (["recipe.lr={"], "recipe.lr={: not an override"),
         (["recipe.lrr=1,2"], "recipe.lrr: no such field; did you mean recipe.lr?"),
         (["arch=squeezenet", "seed=a,b"], "seed=a: must be a whole number"),
@@ -93,6 +96,35 @@ def test_the_same_run_named_twice_is_one() -> None:
         ("recipe.lr=0.001", 0), ("recipe.lr=0.001", 1), ("recipe.lr=0.002", 0), ("recipe.lr=0.002", 1),
     ]  # fmt: skip
     assert not any(override.startswith("seed") for run in found.runs for override in run.overrides)
+
+
+def test_runs_that_are_labelled_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = planned(["label=mine", "recipe.lr=0.001,0.002", *SMOKE]).runs
+    assert [each.label for each in runs] == ["mine recipe.lr=0.001", "mine recipe.lr=0.002"]
+    monkeypatch.setattr(launch, "POLL_S", 0.0)
+    ended: list[int] = []
+
+    class Starter(Processes):
+        def start(self, jobs: Any) -> Any:
+            return [
+                SimpleNamespace(poll=lambda number=number: ended.append(number) or 1) for number, _ in enumerate(jobs)
+            ]
+
+        def why(self, going: Any, code: int) -> str:
+            return "made"
+
+    alike = [dataclasses.replace(each, label="mine") for each in runs]
+    failures = launch.Pool(alike, [devices.Place()] * 2, starter=Starter()).run()
+    assert sorted(ended) == [0, 1] and sum(map(len, failures.values())) == 2
+
+
+def test_a_copy_of_conf_that_somebody_changed_is_named(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = composing.frozen()
+    (first / "recipe" / "proxy.yaml").unlink()
+    monkeypatch.setenv(paths.FROZEN_CONF, "")  # another command
+    with pytest.raises(UserError, match=f"{first.name} has been changed; remove it, it is made again$"):
+        composing.frozen()
+    assert {path.name for path in first.parent.iterdir()} == {first.name}, "a draft was left"
 
 
 def test_what_is_finished_is_not_to_do_and_what_failed_is() -> None:
