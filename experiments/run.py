@@ -144,7 +144,7 @@ def _recorded(config: dict[str, Any], name: Run, built: Any, origin: Any) -> Rec
         "attempts": attempt,
     }
     try:
-        return _train(_without_places(config), name, built, origin, made_of, number)
+        return _train(config, name, built, origin, made_of, number)
     except UserError:
         raise
     except Exception as error:
@@ -176,7 +176,8 @@ def _train(config: dict[str, Any], name: Run, built: Any, origin: Any, made_of: 
 
     began = time.monotonic()
     label = config["label"] or name.run_id
-    with tracked(config, name.run_id, number, label) as logger, _reporter(name, label) as report:
+    entity, config = config["logger"]["entity"], _without_places(config)
+    with tracked(config, name.run_id, number, label, entity) as logger, _reporter(name, label) as report:
         done = _done(config, name, built, origin, logger, report)
         for path in done.damaged:
             went_on = f"went on from epoch {done.resumed_after}" if done.resumed_after else "started over"

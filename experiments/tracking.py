@@ -42,17 +42,20 @@ MATRIX_CLASSES = 100  # W&B's confusion matrix is a table of all pairs of classe
 
 
 @contextmanager
-def tracked(config: Mapping[str, Any], run_id: str, number: int, label: str) -> Iterator[WandbLogger | None]:
+def tracked(
+    config: Mapping[str, Any], run_id: str, number: int, label: str, entity: str | None = None
+) -> Iterator[WandbLogger | None]:
     """The run's W&B logger (None with logger=none), closed whatever happens, so that the next run gets its own.
 
-    Group: the run id, so that seeds stand side by side. Offline runs are kept in results/local/wandb.
+    Group: the run id, so that seeds stand side by side. Offline runs are kept in results/local/wandb. ``entity``: whose
+    account it goes to, which ``config``, as it is logged, does not say.
     """
     if config["logger"]["name"] == "none":
         yield None
         return
     groups = [config[group]["name"] for group in ("arch", "data", "compression", "budget")]
     run = _started(
-        config["logger"],
+        {**config["logger"], "entity": entity},
         group=run_id,
         job_type="compress" if config["compression"]["steps"] else "train",
         name=f"{label}/{config['seed']}",

@@ -85,3 +85,21 @@ def test_curves_have_their_axes(steps: list[Any], monkeypatch: pytest.MonkeyPatc
     assert told.axes["epoch"] == told.axes["trainer/global_step"] == {"hidden": True}
     # The epochs of a compressed run begin anew in each of its steps.
     assert ({"step_metric": "epoch"} in told.axes.values()) == (not steps)
+
+
+def test_a_run_goes_to_the_account_that_was_asked_for_and_does_not_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def init(**about: Any) -> Told:
+        asked.update(about)
+        return Told()
+
+    monkeypatch.setattr(tracking.wandb, "init", init)
+    monkeypatch.setattr(tracking, "Mirror", lambda experiment: experiment)
+    groups = {group: {"name": group} for group in ("arch", "data", "budget")}
+    logger = {"name": "wandb", "project": "mine", "mode": "online", "entity": None}
+    config = {**groups, "compression": {"name": "none", "steps": []}, "seed": 0, "tags": [], "logger": logger}
+    with tracking.tracked(config, NAME, 1, "A net", "my-team"):
+        pass
+    assert (asked["project"], asked["entity"], asked["mode"]) == ("mine", "my-team", "online")
+    assert asked["config"]["logger"]["entity"] is None
