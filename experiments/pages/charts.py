@@ -9,6 +9,11 @@ from itertools import takewhile
 from typing import Literal
 
 HEAD = ("panel", "series", "label", "x", "y", "low", "high")
+LABEL = {
+    "here": "This machine",
+    "published": "Published",
+    "paper": "Paper",
+}  # whose numbers a panel shows, as its title
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,11 @@ class Chart:
     panels: tuple[Panel, ...]
     legend: bool = True
     shared: bool = False
+
+    @property
+    def titled(self) -> bool:
+        """Whether panels show their titles: several do, and one alone if it says whose its numbers are."""
+        return len(self.panels) > 1 or any(panel.title.partition(", ")[0] in LABEL.values() for panel in self.panels)
 
     @property
     def legend_entries(self) -> list[Series]:

@@ -37,15 +37,21 @@ class View:
 
     @property
     def source(self) -> str:
-        """Whose numbers its figures show: this machine's where there are any, else what is published."""
-        return "here" if any(self.here.records.values()) or self.here.timing else "published"
+        """Whose runs are counted: this machine's where there are any, else what is published."""
+        return "here" if "here" in self.sides else "published"
 
     @property
     def evidence(self) -> Evidence:
         return self.here if self.source == "here" else self.published
 
-    def records(self, row: str) -> list[Record]:
-        return list(self.evidence.records.get(row, ()))
+    @property
+    def sides(self) -> dict[str, Evidence]:
+        """What has runs, in the order in which figures show it: what is published, this machine's. Speeds are no runs."""
+        found = {"published": self.published, "here": self.here}
+        return {side: evidence for side, evidence in found.items() if any(evidence.records.values())}
+
+    def records(self, row: str, side: str) -> list[Record]:
+        return list(self.sides[side].records.get(row, ())) if side in self.sides else []
 
     def side(self, claim: Data) -> str:
         """Whose verdict counts first."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.pages.charts import Axis, Bars, Chart, Drawing, Panel, Picture, Series, tick_text, ticks
+from experiments.pages.labels import is_nearest
 from experiments.suite.figure import (
     DOTS_PER_INCH,
     FRONT,
@@ -78,12 +79,12 @@ def _figure(height: float) -> "Figure":
 
 def _chart(drawn: Chart) -> "Figure":
     few = not drawn.shared or len(drawn.panels) == 1
-    across = 1 if few else ABREAST
+    across = 1 if few else min(ABREAST, len(drawn.panels))
     down = -(-len(drawn.panels) // across)
     made = _figure((PANEL if few else SMALL) * down + 0.3)
     grid = list(made.subplots(down, across, sharex=drawn.shared, sharey=drawn.shared, squeeze=False).flat)
     for axes, panel in zip(grid, drawn.panels, strict=False):
-        _panel(axes, panel, titled=len(drawn.panels) > 1, fine=not few)
+        _panel(axes, panel, titled=drawn.titled, fine=not few)
     for axes in grid[len(drawn.panels) :]:
         axes.set_visible(False)
     if few:
@@ -171,7 +172,10 @@ def _scale(axes: "Axes", which: str, axis: Axis, few: bool) -> None:
 
 
 def _texts(axes: "Axes", panel: Panel, scale: float) -> None:
-    """Beside their points, where they hide little. The figure must have been laid out; ``scale``: pixels a point."""
+    """Beside their points, where they hide little and none is taken for another's.
+
+    The figure must have been laid out; ``scale``: pixels a point.
+    """
     named = [(point, series) for series in panel.series for point in series.points if point.text]
     if not named or len(named) > MOST_TEXTS:
         return
@@ -184,9 +188,13 @@ def _texts(axes: "Axes", panel: Panel, scale: float) -> None:
     centres = axes.transData.transform([text.xy for text in texts])
     firsts = [SIDES[series.style % 2] for _, series in named]
     places = placed(centres, sizes, firsts, _ink(axes, scale), np.array(axes.bbox.extents), scale)
-    for text, (side, distance) in zip(texts, places, strict=True):
+    marks = axes.transData.transform(
+        [(p.x, p.y) for series in panel.series if series.role != "front" for p in series.points]
+    )
+    for text, centre, (side, distance) in zip(texts, centres, places, strict=True):
         text.xyann = (side[0] * distance, side[1] * distance)
         text.set(ha=("center", "left", "right")[side[0]], va=("center", "bottom", "top")[side[1]])
+        text.set_visible(is_nearest(centre, np.array(text.get_window_extent().extents), marks))
 
 
 def _bars(drawn: Bars) -> "Figure":

@@ -54,6 +54,6 @@ def _seconds(runs: Runs) -> float:
 def _last(runs: list[Runs], view: View) -> str:
     """The day of the last run, or of the measurement; empty where there is neither."""
     days = [record.provenance.get("started_at") for each in runs for record in each.records.values()]
-    timing = view.evidence.timing
+    timing = view.here.timing or view.published.timing
     days += [timing.provenance.get("at")] if timing else []
     return max((str(day)[:10] for day in days if day), default="")

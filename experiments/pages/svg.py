@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from experiments.pages import strokes
 from experiments.pages.charts import Chart, Panel, Point, Series, ends, tick_text, ticks
+from experiments.pages.labels import is_nearest
 from experiments.pages.strokes import Scale
 from experiments.suite.figure import SIDES, STYLES, placed
 
@@ -164,20 +165,23 @@ def _texts(series: Sequence[Series], x: Scale, y: Scale) -> Markup:
     centres = np.array([(x(point.x), HEIGHT - y(point.y)) for _, point in named])
     sizes = np.array([(LETTER * len(point.text) + 3, 10.0) for _, point in named])
     firsts = [SIDES[each.style % 2] for each, _ in named]
+    marks = np.array([(x(point.x), HEIGHT - y(point.y)) for each in series for point in each.points])
     area = np.array([LEFT, BOTTOM, WIDTH - 2, HEIGHT - 2], dtype=float)
     ink = _ink(series, x, y)
     places = placed(centres, sizes, firsts, ink, area)
     parts, taken = [], np.zeros((0, 4))
-    for (each, point), centre, size, (side, distance) in zip(named, centres, sizes, places, strict=True):
+    for (_, point), centre, size, (side, distance) in zip(named, centres, sizes, places, strict=True):
         at = centre + np.array(side) * (distance + (2 if distance < 4 else 0))
         corner = at + (np.array(side) - 1) * size / 2
         box = np.concatenate([corner, corner + size])
+        if not is_nearest(centre, box, marks):
+            continue
         if _shared(box, taken) > 0.1 or _shared(box, ink) > 0.6 or _shared(box, area[None]) < 0.9:
             continue  # the pointer names it, and the CSV
         taken = np.concatenate([taken, box[None]])
         anchor = ("middle", "start", "end")[side[0]]
         down = HEIGHT - at[1] + (3.5, 0, 8)[side[1]]
-        parts.append(strokes.text(at[0], down, point.text, f"beside t{each.style % len(STYLES)}", anchor))
+        parts.append(strokes.text(at[0], down, point.text, "beside", anchor))
     return Markup("").join(parts)
 
 

@@ -7,6 +7,7 @@ from experiments.pages.charts import Bar, Bars, tick_text, ticks
 from experiments.pages.strokes import Scale
 
 ROW, GAP, NAME = 19, 26, 172  # of bars: a row's height, a group's head, room for names
+OURS, PAPERS, NUMBERS = 6, 46, 84  # right of the bars: where our and the paper's numbers begin, room for both
 
 
 def bars(drawn: Bars) -> Markup:
@@ -20,7 +21,7 @@ def bars(drawn: Bars) -> Markup:
         if number is not None
     ]
     height = GAP * len(drawn.groups) + ROW * sum(len(group) for _, group in drawn.groups) + 44
-    x = Scale(0, max(numbers, default=1) * 1.04, NAME, width - 64)
+    x = Scale(0, max(numbers, default=1) * 1.04, NAME, width - NUMBERS)
     parts = [strokes.head(width, height, f"{drawn.title}: {drawn.axis}, {drawn.source} beside the paper's")]
     bottom = height - 38
     for value in ticks(x.low, x.high, most=7):
@@ -54,12 +55,12 @@ def _bar(bar: Bar, x: Scale, top: float, source: str) -> Markup:
         parts.append(
             Markup(box).format(strokes.pixel(x(0)), strokes.pixel(top + 4), strokes.pixel(x(bar.value) - x(0)), ROW - 8)
         )
-        parts.append(strokes.text(x.end + 6, middle + 3.5, f"{bar.value:.2f}", "tick strong", "start"))
+        parts.append(strokes.text(x.end + OURS, middle + 3.5, f"{bar.value:.2f}", "tick strong", "start"))
     if bar.low is not None and bar.high is not None:
         low, high = x(bar.low), x(bar.high)
         caps = f"M{strokes.pixel(low)} {strokes.pixel(middle)}H{strokes.pixel(high)}M{strokes.pixel(low)} {strokes.pixel(middle - 3)}v6M{strokes.pixel(high)} {strokes.pixel(middle - 3)}v6"
         parts.append(Markup('<path class="whisker" d="{}"/>').format(caps))
     if bar.paper is not None:
         parts.append(strokes.paper_mark(x(bar.paper), middle))
-        parts.append(strokes.text(x.end + 36, middle + 3.5, f"{bar.paper:.2f}", "tick paper", "start"))
+        parts.append(strokes.text(x.end + PAPERS, middle + 3.5, f"{bar.paper:.2f}", "tick paper", "start"))
     return Markup("").join([*parts, Markup("</g>")])

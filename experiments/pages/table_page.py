@@ -84,7 +84,7 @@ def shown_figure(drawn: Drawing) -> dict[str, Any]:
         "caption": drawn.caption,
         "wide": not isinstance(drawn, Chart),
         "pictures": list(zip([panel.title for panel in panels] or [""] * len(pictures), pictures, strict=True)),
-        "titled": len(panels) > 1,
+        "titled": isinstance(drawn, Chart) and drawn.titled,
         "legend": drawn.legend_entries if isinstance(drawn, Chart) and drawn.legend else [],
         "csv": f"{drawn.name}.csv",
     }

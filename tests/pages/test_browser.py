@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,21 @@ pytestmark = pytest.mark.xdist_group("report")
 def context(browser: Any) -> Iterator[Any]:
     with opened(browser, viewport={"width": 1024, "height": 800}) as context:
         yield context
+
+
+def brightness(colour: str) -> int:
+    """The sum of an ``rgb()``'s parts."""
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def contrast(*colours: str) -> float:
+    """Of two ``rgb()``, as WCAG 2.2 defines it."""
+    light = []
+    for colour in colours:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(light) / min(light)
 
 
 def all_pages(built: Built) -> list[str]:
@@ -132,6 +146,50 @@ def test_a_card_opens_by_key_and_leads_to_the_run(built: Built, context: Any) ->
 
 
 @pytest.mark.slow
+def test_a_card_closes_when_the_keyboard_leaves_it(built: Built, context: Any) -> None:
+    page = shown(context, built.folder / "tables" / "table3.html")
+    cell = page.locator("#numbers tbody tr:first-child .cell").nth(3)
+    cell.press("Enter")
+    page.locator(".card:popover-open .close").focus()
+    assert page.locator(".card:popover-open").count() == 1
+    page.keyboard.press("Tab")
+    assert page.locator(".card:popover-open").count() == 0
+    assert page.evaluate("document.activeElement.matches('.cell')") and not cell.evaluate(
+        "cell => cell === document.activeElement"
+    )
+    cell.click()
+    assert page.locator(".card:popover-open").count() == 1
+    cell.evaluate("cell => cell.click()")
+    assert page.locator(".card:popover-open").count() == 0
+    page.close()
+
+
+@pytest.mark.slow
+def test_runs_can_be_sorted_on_a_phone(built: Built, browser: Any) -> None:
+    with opened(browser, viewport={"width": 390, "height": 800}) as context:
+        page = shown(context, built.folder / "runs.html")
+        head = page.locator("#runs thead th", has_text="Top-1 error")
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == "ascending"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_be_loaded_is_said(built: Built, context: Any) -> None:
+    context.problems.clear()
+    page = context.new_page()
+    page.route(f"**/{built.runs[1]}.js", lambda route: route.abort())
+    page.goto((built.folder / "runs" / f"{built.runs[0]}.html").as_uri() + f"#with={built.runs[1]}")
+    said = page.wait_for_selector("#compared .same")
+    assert said.inner_text() == f"{built.runs[1]}.js could not be loaded."
+    page.locator("#comparison select").select_option(built.runs[2])
+    page.wait_for_selector("#paired")
+    assert not [each for each in context.problems if "ERR_FAILED" not in each]
+    context.problems.clear()
+    page.close()
+
+
+@pytest.mark.slow
 def test_comparing_gives_the_suites_paired_test(built: Built, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPACT_NETS_RESULTS", str(built.folder.parents[1]))
     records = [[Run(name, seed).record() for seed in range(5)] for name in built.runs[:2]]
@@ -151,6 +209,7 @@ def test_comparing_gives_the_suites_paired_test(built: Built, context: Any, monk
     assert page.url.endswith(f"#with={built.runs[1]}")
     again = shown(context, built.folder / "runs" / f"{built.runs[0]}.html", f"#with={built.runs[1]}")
     assert again.wait_for_selector("#paired").inner_text() == said.inner_text()
+    again.wait_for_function("document.getElementById('compare').getBoundingClientRect().top < innerHeight / 2")
     page.close()
 
 
@@ -232,10 +291,38 @@ def test_axe_finds_nothing_serious(built: Built, browser: Any, scheme: str, widt
 
 
 @pytest.mark.slow
-def test_a_page_prints_without_what_is_clicked(built: Built, browser: Any, tmp_path: Path) -> None:
-    with opened(browser) as context:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_and_lines_of_pictures_stand_out(built: Built, browser: Any, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3 and 1.4.11, inside pictures, where axe does not look."""
+    with opened(browser, color_scheme=scheme) as context:
         page = shown(context, built.folder / "tables" / "table3.html")
+        page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for selector, name, least in (
+            ("svg .beside", "fill", 4.5),
+            ("svg .front", "stroke", 3),
+            ("svg .tick", "fill", 4.5),
+        ):
+            colours = page.locator(f"figure {selector}").evaluate_all(
+                f"all => all.map(each => getComputedStyle(each).{name})"
+            )
+            assert colours and min(contrast(colour, page_colour) for colour in colours) >= least, selector
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_prints_without_what_is_clicked_dark_on_white(
+    built: Built, browser: Any, theme: str, scheme: str
+) -> None:
+    with opened(browser, color_scheme=scheme) as context:
+        page = shown(context, built.folder / "tables" / "table3.html")
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        colours = "['color', 'backgroundColor'].map(name => getComputedStyle(document.body)[name])"
+        assert (brightness(page.evaluate(colours)[0]) > 500) == (theme == "dark")
         page.emulate_media(media="print")
+        ink, paper = map(brightness, page.evaluate(colours))
+        line = page.evaluate("getComputedStyle(document.querySelector('figure .s0 .line')).stroke")
+        assert ink < 100 and paper == 3 * 255 and line == "rgb(0, 114, 178)"
         assert page.locator(".filters:visible, .theme:visible, .top nav:visible").count() == 0
         assert page.locator("figure svg:visible").count() > 2
         assert len(page.pdf(format="A4")) > 20_000

@@ -3,12 +3,15 @@
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from experiments.pages import svg, svg_bars
 from experiments.pages.charts import Axis, Bar, Bars, Chart, Panel, Point, Series, as_csv, ends, tick_text, ticks
+from experiments.pages.labels import is_nearest
 from experiments.pages.strokes import Scale
 
+BOLD_DIGIT = 6.7  # pixels wide at 10.5, in the widest of the style sheet's fonts
 NAME = "</text><script>alert(1)</script>"
 
 
@@ -78,6 +81,31 @@ def test_texts_in_a_picture_are_texts() -> None:
     assert NAME in texts and f"Error {NAME}" in texts
     bars = svg_bars.bars(Bars("b", NAME, "", NAME, NAME, ((NAME, (Bar(NAME, 1.0, 0.9, 1.1, 1.2),)),)))
     assert "<script" not in bars and ElementTree.fromstring(bars) is not None
+
+
+def test_a_text_that_is_nearer_to_another_point_is_left_out() -> None:
+    """ShuffleNet of table4: a long text left of its point would end at another point."""
+    own = Point(43.5, 9.1, text="1x, g = 8, no shuffle")
+    others = tuple(Point(43.5 - 0.05 * step, 9.1 + up) for step in range(1, 9) for up in (-0.02, 0, 0.02))
+    alone, crowded = svg.panel(panel(own, Point(40, 8))), svg.panel(panel(own, Point(40, 8), *others))
+    texts = [[each.text for each in ElementTree.fromstring(drawn).iter("text")] for drawn in (alone, crowded)]
+    assert own.text in texts[0] and own.text not in texts[1]
+
+
+def test_the_nearest_point_to_a_box() -> None:
+    own, box = np.array([0.0, 0.0]), np.array([5.0, -2.0, 40.0, 8.0])
+    for other, expected in (((-9, 0), True), ((5, 12.5), True), ((44, 0), True), ((20, 3), False), ((43.9, 8), False)):
+        assert is_nearest(own, box, np.array([own, other])) is expected, other
+
+
+def test_large_ratios_have_room_and_overlap_nothing() -> None:
+    drawn = ElementTree.fromstring(
+        svg_bars.bars(Bars("b", "", "", "times", "published", (("g", (Bar("a", 12.34, 12, 13, 12.34),)),)))
+    )
+    width = float(str(drawn.get("viewBox")).split()[2])
+    numbers = sorted(float(each.get("x", 0)) for each in drawn.iter("text") if each.text == "12.34")
+    ends_ = [start + 5 * BOLD_DIGIT for start in numbers]
+    assert len(numbers) == 2 and ends_[0] <= numbers[1] and ends_[1] <= width
 
 
 def test_an_empty_panel_says_so() -> None:

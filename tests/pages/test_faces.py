@@ -52,7 +52,7 @@ def test_each_row_with_errors_has_a_curve_that_rises_to_all_faces(results: Path)
     first, second = ([point.y for point in series.points] for series in panel.series)
     assert first[0] == 0 and first[-1] == 100 and first == sorted(first)
     assert all(better >= worse for better, worse in zip(second, first, strict=True)) and second != first
-    assert "this machine" in curves.caption
+    assert panel.title == "This machine"
 
 
 def test_example_faces_are_shown_where_they_have_been_drawn(results: Path) -> None:

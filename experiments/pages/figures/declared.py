@@ -1,22 +1,24 @@
 """The figure that a contract declares: its columns, its series of rows, the paper's panel beside ours."""
 
-from experiments.pages.charts import Axis, Chart, Drawing, Panel, Point, Series
+from experiments.pages.charts import LABEL, Axis, Chart, Drawing, Panel, Point, Series
 from experiments.pages.gather import Data, View
 from experiments.suite import figure
-
-LABEL = {"here": "This machine", "published": "Published", "paper": "Paper"}
+from experiments.suite.rendering import SIDES
 
 
 def drawings(view: View) -> list[Drawing]:
     if "figure" not in view.data:
         return []
-    panels = [panel for source in figure.sources(view.data) if (panel := _panel(view.data, source)).series]
+    panels = [panel for source in ("paper", *SIDES) if (panel := _panel(view.data, source)).series]
     if not panels:
         return []
-    front = " The grey steps are the Pareto front." if view.data["figure"].get("front") else ""
-    title = f"{_column(view.data, view.data['figure']['y'])['label']} against {_column(view.data, view.data['figure']['x'])['label'].lower()}"
-    caption = f"Bars: 95 % intervals over seeds and test images.{front}"
-    return [Chart(f"{view.name}-figure", title, caption, tuple(panels))]
+    x, y = (_column(view.data, view.data["figure"][axis])["label"] for axis in ("x", "y"))
+    caption = "Bars: 95 % intervals over seeds and test images."
+    if view.data["figure"].get("front"):
+        caption += " The grey steps are the Pareto front."
+    if panels[-1].title == LABEL["paper"]:  # which may print something else than what we measure
+        y, caption = panels[-1].y.label.partition(",")[0], "The paper's own points: nothing has been run yet."
+    return [Chart(f"{view.name}-figure", f"{y} against {x.lower()}", caption, tuple(panels))]
 
 
 def _panel(data: Data, source: str) -> Panel:

@@ -9,37 +9,40 @@ from experiments.pages.charts import Drawing, Picture, as_csv
 from experiments.pages.gather import View
 from experiments.suite.contract import DEFAULT_BUDGET
 from experiments.suite.paths import local, published
+from experiments.suite.rendering import SOURCES
 from experiments.suite.samples import by_seed
 
 METRIC = "test/nme"
 
 
 def drawings(view: View) -> list[Drawing]:
-    """It is drawn of runs at budget proxy, which must still be there to say what it shows."""
-    path = _path(view)
-    if view.table.weights is None or view.request.budget != DEFAULT_BUDGET or not path.is_file():
+    """It is drawn of runs at budget proxy, which must still be there to say what it shows: this machine's come first."""
+    if view.table.weights is None or view.request.budget != DEFAULT_BUDGET:
         return []
-    errors = _errors(view, FIRST, view.table.weights)
-    if errors is None:
+    found = {side: errors for side in view.sides if (errors := _errors(view, side, FIRST, view.table.weights))}
+    side = next((side for side in ("here", "published") if side in found and _path(view, side).is_file()), None)
+    if side is None:
         return []
     caption = (
         "Test faces that the second level finds best, in the middle, and worst, each with its error. Green: the true points; "
-        "red: the first level's; blue: the second level's."
+        f"red: the first level's; blue: the second level's ({SOURCES[side]})."
     )
-    return [Picture(f"{view.name}-faces", "Example faces", caption, path.read_bytes(), _numbers(*errors))]
+    return [
+        Picture(f"{view.name}-faces", "Example faces", caption, _path(view, side).read_bytes(), _numbers(*found[side]))
+    ]
 
 
-def _path(view: View) -> Path:
-    folder = local() if view.source == "here" else published()
+def _path(view: View, side: str) -> Path:
+    folder = local() if side == "here" else published()
     return folder / "tables" / f"{view.name}-faces.png"
 
 
-def _errors(view: View, first: str, second: str) -> tuple[np.ndarray, np.ndarray] | None:
+def _errors(view: View, side: str, first: str, second: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Two (N,): of each test face, by the first seed of which both rows have kept the points."""
     before, after = (
         {
             seed: values
-            for seed, record in by_seed(view.records(row)).items()
+            for seed, record in by_seed(view.records(row, side)).items()
             if "test_points" in record.result and (values := record.per_example(METRIC)) is not None
         }
         for row in (first, second)

@@ -3,10 +3,12 @@
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
-from experiments.pages.charts import Axis, Chart, Drawing, Panel, Point, Series, common_head
+from experiments.pages.charts import LABEL, Axis, Chart, Drawing, Panel, Point, Series, common_head
 from experiments.pages.gather import View
 from experiments.suite.record import Record
+from experiments.suite.rendering import SIDES, SOURCES
 
 # What is drawn of a run, the first that it has.
 METRICS = {
@@ -17,36 +19,67 @@ METRICS = {
 }
 TOGETHER = 6  # rows in one panel; of more, each has its own
 
+Lines = dict[str, dict[str, tuple[Point, ...]]]  # by row's label and side
+
 
 def drawings(view: View) -> list[Drawing]:
-    records = {row.label: view.records(row.name) for row in view.table.rows}
-    metric = metric_of([record for each in records.values() for record in each])
-    if metric is None:
+    """Few rows share a panel of what is published and one of this machine's runs; of many, each panel has both sides."""
+    records = [record for row in view.table.rows for side in view.sides for record in view.records(row.name, side)]
+    metric = metric_of(records)
+    lines = _lines(view, metric) if metric else {}
+    if metric is None or not lines:
         return []
-    lines = {label: points for label, each in records.items() if (points := mean_curve(each, metric))}
-    if not lines:
-        return []
-    series = [
-        Series(label, points, index, marks=False, band=True) for index, (label, points) in enumerate(lines.items())
-    ]
     axes = (Axis("Epoch"), Axis(METRICS[metric]))
-    together = len(series) <= TOGETHER
+    together = len(lines) <= TOGETHER
     head = common_head(list(lines))
-    panels = [Panel("All rows", *axes, tuple(series))] if together else [_alone(each, axes, head) for each in series]
-    where = "this machine" if view.source == "here" else "published"
+    panels = _by_side(lines, axes) if together else [_of_row(*each, axes, head) for each in lines.items()]
+    sides = {side for each in lines.values() for side in each}
+    where = " and ".join(SOURCES[side] for side in SIDES if side in sides)
     caption = (
         f"Mean over seeds; the band runs from the lowest to the highest seed ({where}). {_stages(records)}".strip()
     )
-    title = "Learning curves" if together or not head else f"Learning curves: {series[0].label[:head].rstrip(', ')}"
-    return [Chart(f"{view.name}-curves", title, caption, tuple(panels), legend=together, shared=True)]
+    title = "Learning curves" if together or not head else f"Learning curves: {next(iter(lines))[:head].rstrip(', ')}"
+    return [Chart(f"{view.name}-curves", title, caption, tuple(panels), shared=True)]
 
 
-def _alone(series: Series, axes: tuple[Axis, Axis], head: int) -> Panel:
-    return Panel(series.label[head:], *axes, (Series(series.label, series.points, 0, marks=False, band=True),))
+def _lines(view: View, metric: str) -> Lines:
+    found = {
+        row.label: {side: points for side in view.sides if (points := mean_curve(view.records(row.name, side), metric))}
+        for row in view.table.rows
+    }
+    return {label: sides for label, sides in found.items() if sides}
 
 
-def _stages(records: dict[str, list[Record]]) -> str:
-    staged = any("stage" in epoch for each in records.values() for record in each for epoch in record.result["curves"])
+def _by_side(lines: Lines, axes: tuple[Axis, Axis]) -> list[Panel]:
+    """A row has the same style on both sides."""
+    panels = [
+        Panel(
+            LABEL[side],
+            *axes,
+            tuple(
+                _drawn(label, each[side], style) for style, (label, each) in enumerate(lines.items()) if side in each
+            ),
+        )
+        for side in SIDES
+    ]
+    return [panel for panel in panels if panel.series]
+
+
+def _of_row(label: str, sides: dict[str, tuple[Point, ...]], axes: tuple[Axis, Axis], head: int) -> Panel:
+    series = [
+        _drawn(LABEL[side], tuple(replace(point, name=label) for point in sides[side]), style)
+        for style, side in enumerate(SIDES)
+        if side in sides
+    ]
+    return Panel(label[head:], *axes, tuple(series))
+
+
+def _drawn(label: str, points: tuple[Point, ...], style: int) -> Series:
+    return Series(label, points, style, marks=False, band=True)
+
+
+def _stages(records: Sequence[Record]) -> str:
+    staged = any("stage" in epoch for record in records for epoch in record.result["curves"])
     return "A compressed row's epochs are those of all its steps, one after another." if staged else ""
 
 

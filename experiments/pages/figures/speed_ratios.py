@@ -1,12 +1,11 @@
-"""How many times faster than the first row of its group: ours as bars, what the paper finds as a mark on each."""
+"""How many times better than the first row of its group: ours as bars, what the paper finds as a mark on each."""
 
 from dataclasses import replace
 
 from experiments.pages.charts import Bar, Bars, Drawing
 from experiments.pages.gather import View
 from experiments.suite.columns import REL
-
-SOURCE = {"here": "this machine", "published": "published"}
+from experiments.suite.rendering import SOURCES
 
 
 def drawings(view: View) -> list[Drawing]:
@@ -17,22 +16,22 @@ def drawings(view: View) -> list[Drawing]:
 
 def _bars(view: View, name: str, label: str) -> Bars:
     groups: dict[str, list[Bar]] = {}
-    rows = {row["row"]: row for row in view.data["rows"]}
+    cells = {row["row"]: row["cells"][name] for row in view.data["rows"]}
+    side = "here" if any(cell["here"] for cell in cells.values()) else "published"
     for row in view.table.rows:
-        if row.name in rows:
-            cell = rows[row.name]["cells"][name]
-            side = cell["here"] or cell["published"]
-            value, low, high = (side[end] for end in ("mean", "low", "high")) if side else (None, None, None)
+        if cell := cells.get(row.name):
+            ours = cell[side]
+            value, low, high = (ours[end] for end in ("mean", "low", "high")) if ours else (None, None, None)
             groups.setdefault(row.group, []).append(Bar(row.label, value, low, high, cell["paper"]))
     kept = {group: bars for group, bars in groups.items() if any(bar.value or bar.paper for bar in bars)}
     measured = label.split(", times")[0]
     return Bars(
         f"{view.name}-{name.replace('/', '-')}",
-        f"{measured}, relative to the first row of each group",
+        f"{measured}, times better than the first row of each group",
         "Bars: the median over rounds, taken within each round, with its 95 % interval. Diamonds: the paper's ratio, on its own "
         "machines. Longer is better.",
-        "times the first row",
-        SOURCE[view.source],
+        "times better than the first row",
+        SOURCES[side],
         tuple(_named(group.replace("_", " ") or view.name, bars) for group, bars in kept.items()),
     )
 

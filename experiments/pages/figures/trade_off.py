@@ -4,8 +4,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from experiments.pages.charts import Axis, Chart, Drawing, Panel, Point, Series, common_head
-from experiments.pages.figures.declared import LABEL
+from experiments.pages.charts import LABEL, Axis, Chart, Drawing, Panel, Point, Series, common_head
 from experiments.pages.gather import View
 from experiments.suite.columns import Column, column
 from experiments.suite.figure import front
@@ -16,7 +15,7 @@ OTHERS = "others"
 # For each picture: name, what a run of ours says, what is computed of the paper's net, what the paper itself may print.
 AXES = (
     ("macs", "Multiply-adds, M", "run_macs_m", "macs_m", {"macs_m": 1.0, "macs": 1e-6}),
-    ("size", "File, MB", "file/bytes", "coded_mb", {"coded_mb": 1.0, "model_mb": 1.0}),
+    ("size", "File size, MB", "file/bytes", "coded_mb", {"coded_mb": 1.0, "model_mb": 1.0}),
 )
 MB = 2**20
 
@@ -43,11 +42,17 @@ def _chart(
         )
         for pointer, place in sources.items()
     ]  # fmt: skip
-    of_runs = (LABEL[view.source], label, view.table.rows, lambda row: _of_runs(view, row, ours))
-    panels.append(_panel(view, measured, view.source, *of_runs))
+    panels += [
+        _panel(
+            view, measured, side, LABEL[side], label, view.table.rows,
+            lambda row, side=side: _of_runs(view, side, row, ours),
+        )
+        for side in view.sides
+    ]  # fmt: skip
     said = (
-        "The paper's errors at the paper's scale, each of its tables by itself; ours at the scale of our runs, with 95 % "
-        "intervals. The grey steps are the Pareto front: no other net is better in both."
+        "The paper's errors at the paper's scale, each of its tables by itself, x as the paper prints it, else counted by us "
+        "on the paper's net; ours at the scale of our runs, with 95 % intervals. The grey steps are the Pareto front: no "
+        "other net is better in both."
     )
     title = f"{_error(measured).split(',')[0]} against {label.split(',')[0].lower()}"
     return Chart(f"{view.name}-{name}", title, said, tuple(panel for panel in panels if _tells(panel)))
@@ -65,12 +70,12 @@ def _of_paper(view: View, row: Row, exact: str, printed: Mapping[str, float]) ->
             return float(row.paper[name] or 0) * scale
     if not any(each.kind == "computed" and each.scale == "paper" for each in view.table.columns):
         return None
-    found = view.evidence.exact(row.name, column(exact)) or view.published.exact(row.name, column(exact))
+    found = view.here.exact(row.name, column(exact)) or view.published.exact(row.name, column(exact))
     return found[0] if found else None
 
 
-def _of_runs(view: View, row: Row, name: str) -> float | None:
-    values = [value for record in view.records(row.name) if (value := column(name).value(record)) is not None]
+def _of_runs(view: View, side: str, row: Row, name: str) -> float | None:
+    values = [value for record in view.records(row.name, side) if (value := column(name).value(record)) is not None]
     return statistics.mean(values) / (MB if name == "file/bytes" else 1) if values else None
 
 

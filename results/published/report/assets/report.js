@@ -121,6 +121,13 @@ const report = (() => {
     });
   };
 
+  // --- cards: who goes on with the keyboard leaves one, which would lie on what has the focus
+
+  const startCards = () => document.addEventListener("focusout", ({ target, relatedTarget: next }) => {
+    const card = target.closest?.(".card:popover-open");
+    if (card && next && !card.contains(next) && next.getAttribute("popovertarget") !== card.id) card.hidePopover();
+  });
+
   // --- comparing two runs: what their configurations differ in, their curves, and a paired test
 
   const startComparing = (form) => {
@@ -135,8 +142,8 @@ const report = (() => {
       place.replaceChildren();
       if (!select.value) return;
       const asked = select.value;
-      const other = await load(asked);
-      if (asked === select.value) place.append(...compared(runs.get(own), other));
+      const found = await load(asked).then((other) => compared(runs.get(own), other), () => [unread(asked)]);
+      if (asked === select.value) place.replaceChildren(...found);
     };
     form.addEventListener("submit", (event) => event.preventDefault());
     select.addEventListener("input", () => {
@@ -146,7 +153,7 @@ const report = (() => {
     const asked = new URLSearchParams(location.hash.slice(1)).get("with");
     if (asked && [...select.options].some((option) => option.value === asked)) {
       select.value = asked;
-      show();
+      show().then(() => document.getElementById("compare").scrollIntoView());
     }
   };
 
@@ -155,10 +162,12 @@ const report = (() => {
     if (runs.has(id)) return resolve(runs.get(id));
     waiting.set(id, resolve);
     const script = element("script", { src: `${encodeURIComponent(id)}.js` });
+    script.addEventListener("load", () => reject(new Error(`nothing of ${id}`))); // too late where it has said something
     script.addEventListener("error", () => reject(new Error(`no ${id}.js`)));
     document.head.append(script);
   });
 
+  const unread = (id) => element("p", { class: "same" }, `${id}.js could not be loaded.`);
   const compared = (mine, other) => [
     heading("Paired test"), ...testOf(mine, other), heading("Curves"), ...curvesOf(mine, other),
     heading("Configuration"), configOf(mine, other),
@@ -320,6 +329,7 @@ const report = (() => {
     const comparison = document.getElementById("comparison");
     if (comparison) startComparing(comparison);
     startTips();
+    startCards();
   });
 
   return {
