@@ -75,7 +75,7 @@ def _of_search(name: str) -> list[str]:
         wrong = [
             path.name
             for path in paths
-            if path.suffix != ".png"  # its bytes differ from machine to machine
+            if path.suffix != ".png"  # which is not published
             and not ((there / path.name).is_file() and (there / path.name).read_bytes() == path.read_bytes())
         ]
     again = f"python -m experiments.publish search={name} writes it anew"

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDE = 8  # from so many times the smallest on, numbers above 0 stand on a logarithmic axis
+WIDE = 4  # from so many times the smallest on, numbers above 0 stand on a logarithmic axis
 MANY_TICKS = 100  # from so many times the smallest on, a number for each power of ten will do
+FEW_TICKS = 4  # steps between the numbers of another axis
+APART = 3  # points between two series' values at one place, or their intervals would hide each other
 LISTED = 30  # lines of a list, the best
 
 
@@ -76,16 +78,24 @@ def _series(found: Aggregate, lines: Sequence[Line], axis: int) -> dict[str, lis
 
 def _curves(found: Aggregate, series: dict[str, list[Line]], axis: int) -> "Figure":
     from matplotlib.figure import Figure
+    from matplotlib.transforms import offset_copy
 
     rows = len(series) if len(series) > 1 else 0
     drawn = Figure(figsize=(WIDTH, ROOMY.height + 1.7 * rows * ROOMY.legend * POINT), layout="constrained")
     axes = drawn.subplots()
-    for (label, lines), (colour, marker, line) in zip(series.items(), STYLES, strict=False):
+    for place, ((label, lines), (colour, marker, line)) in enumerate(zip(series.items(), STYLES, strict=False)):
         x, y = [each.values[axis] for each in lines], [_mean(each) for each in lines]
-        axes.plot(x, y, color=colour, marker=marker, linestyle=line, markersize=4, linewidth=1, label=label)
+        beside = offset_copy(axes.transData, drawn, x=APART * (place - (len(series) - 1) / 2), units="points")
+        look = {"color": colour, "linewidth": 1, "transform": beside}
+        axes.plot(x, y, marker=marker, linestyle=line, markersize=4, label=label, **look)
         for each in lines:
-            _interval(axes, each, (each.values[axis], each.values[axis]), colour, upright=True)
-    scale(axes, [line.values[axis] for lines in series.values() for line in lines])
+            _interval(axes, each, (each.values[axis], each.values[axis]), look, upright=True)
+    shown = [line for lines in series.values() for line in lines]
+    scale(axes, [line.values[axis] for line in shown])
+    axes.update_datalim(
+        [(line.values[axis], value) for line in shown for value in _ends(line)]
+    )  # no shifted ones count
+    axes.autoscale_view()
     axes.set(xlabel=found.by[axis], ylabel=found.column.header)
     axes.grid(linewidth=0.3)
     if rows:
@@ -94,9 +104,14 @@ def _curves(found: Aggregate, series: dict[str, list[Line]], axis: int) -> "Figu
 
 
 def scale(axes: "Axes", values: Sequence[float]) -> None:
-    """A logarithmic horizontal axis where the numbers ask for one."""
+    """A logarithmic horizontal axis where the numbers ask for one; numbers as they are typed, with room between them."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     if min(values) > 0 and max(values) >= WIDE * min(values):
         logarithmic(axes, max(values) / min(values))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(FEW_TICKS))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def logarithmic(axes: "Axes", span: float) -> None:
@@ -119,7 +134,7 @@ def _list(found: Aggregate, lines: Sequence[Line]) -> "Figure":
     colour, marker, _ = STYLES[0]
     for place, line in enumerate(best):
         axes.plot([_mean(line)], [place], color=colour, marker=marker, markersize=4)
-        _interval(axes, line, (place, place), colour, upright=False)
+        _interval(axes, line, (place, place), {"color": colour, "linewidth": 1}, upright=False)
     axes.set_yticks(range(len(best)), [", ".join(map(_text, line.values)) or line.run_id for line in best], fontsize=6)
     axes.invert_yaxis()
     axes.set_xlabel(found.column.header)
@@ -127,11 +142,17 @@ def _list(found: Aggregate, lines: Sequence[Line]) -> "Figure":
     return drawn
 
 
-def _interval(axes: "Axes", line: Line, at: tuple[float, float], colour: str, upright: bool) -> None:
+def _interval(axes: "Axes", line: Line, at: tuple[float, float], look: Mapping[str, Any], upright: bool) -> None:
     if line.estimate and line.estimate.low is not None and line.estimate.high is not None:
         ends = (line.estimate.low, line.estimate.high)
         across, up = (at, ends) if upright else (ends, at)
-        axes.plot(across, up, color=colour, marker="_" if upright else "|", markersize=5, linewidth=1)
+        axes.plot(across, up, marker="_" if upright else "|", markersize=5, **look)
+
+
+def _ends(line: Line) -> list[float]:
+    """The mean and, where it has one, its interval's ends."""
+    found = line.estimate
+    return [value for value in (found.low, found.high, found.estimate) if value is not None] if found else []
 
 
 def _mean(line: Line) -> float:

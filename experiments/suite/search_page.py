@@ -102,9 +102,10 @@ def publish(search: Search) -> list[Path]:
     """Writes the page of what is published now, whatever is there."""
     with tempfile.TemporaryDirectory() as fresh:
         written = write(search, Path(fresh))
-        for path in written:
+        kept = [path for path in written if path.suffix != ".png"]  # whose bytes differ from machine to machine
+        for path in kept:
             write_bytes(folder() / path.name, path.read_bytes())
-    return [folder() / path.name for path in written]
+    return [folder() / path.name for path in kept]
 
 
 def _check(search: Search, study: Study) -> None:
@@ -137,9 +138,10 @@ def study_path(search: Search) -> Path:
 def _grid(search: Search, found: Aggregate) -> list[str]:
     said = f"{len(found.lines)} points, {len(search.grid_seeds)} seeds each; the best of `{found.column.name}` first. "
     said += "Intervals are over seeds."
-    heads = [*found.by, found.column.header, "95 % interval", "n", "note"]
+    notes = any(each.note for each in found.lines)
+    heads = [*found.by, found.column.header, "95 % interval", "n", *["note"] * notes]
     rows = [
-        [*map(aggregate_view.said, each.values), *aggregate_view.numbers(found, each), each.note]
+        [*map(aggregate_view.said, each.values), *aggregate_view.numbers(found, each), *[each.note] * notes]
         for each in found.lines
     ]
     return ["## Grid", said, _command(search, "method=grid"), _table(heads, rows), f"![Grid]({search.name}-grid.svg)"]
