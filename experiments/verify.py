@@ -54,7 +54,7 @@ def _of_report() -> list[str]:
     if not where.is_dir():
         return [f"{shown(where)} is missing; make publish of any table writes it"]
     report = gather(True, budget_of)
-    rows = composed.not_shipped(row for view in report.views for row in view.overrides)
+    rows = composed.outdated(row for view in report.views for row in view.overrides)
     wrong = site.differences(site.files(report), where)
     again = "python -m experiments.report published=true writes it anew"
     found = [f"{shown(where)}: {_some(wrong)}: not what its records say; {again}"] if wrong else []

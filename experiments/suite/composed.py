@@ -133,11 +133,14 @@ def ship(rows: Iterable[Sequence[str]]) -> None:
     _shipped.cache_clear()
 
 
-def not_shipped(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Those that do not come with what is published, or are of another conf/."""
+def outdated(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Those of another conf/ than what comes with what is published; all where that is absent or damaged.
+
+    A row that was added since is not among them: it is composed, and comes with the rest when the report is made again.
+    """
     there = _shipped(SHIPPED)
     asked = {shlex.join(overrides) for overrides in rows}
-    return sorted(key for key in asked if key not in there or not there[key].is_of(contents()))
+    return sorted(key for key in asked if not there or (key in there and not there[key].is_of(contents())))
 
 
 @cache

@@ -190,7 +190,7 @@ VERBS = {
     "plan table=table3 --verbose": "--verbose: arguments are key=value; this command has table, budget, seeds, jobs",
     "publish table=table99": "unknown table 'table99', did you mean table...?",
     "publish table=table3 replace=perhaps": "replace=perhaps: must be true or false",
-    "publish table=table3 seeds=0": "seeds: no such argument; there are table, replace",
+    "publish table=table3 seeds=0": "seeds: no such argument; there are table, search, replace",
     "render bugdet=smoke": "bugdet: no such argument; did you mean budget?",
     "render budget=smok": "budget=smok: did you mean smoke?",
     "catalogue table=table3": "table: no such argument; there is none",

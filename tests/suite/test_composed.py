@@ -12,7 +12,7 @@ import pytest
 from experiments.suite import compose as composing
 from experiments.suite import composed, contract, fields, paths
 from experiments.suite.compose import compose
-from experiments.suite.composed import not_shipped, remember, ship
+from experiments.suite.composed import outdated, remember, ship
 from experiments.suite.paths import CONF
 from lightning_modules.errors import UserError
 
@@ -156,7 +156,7 @@ def test_a_changed_file_is_composed_again_and_what_has_nothing_of_it_is_not(
     assert compose(asked) != before
 
 
-def test_the_files_are_all_that_a_configuration_is_made_of() -> None:
+def test_the_files_are_all_that_a_configuration_is_made_of(folder: Path) -> None:
     """Hydra's list of choices lacks the file itself and what a file takes from another of its group."""
     new_process()
     compose(["experiment=table12/level_2_article", "budget=smoke"])
@@ -178,13 +178,13 @@ def test_what_is_shipped_is_not_composed(conf: Path, shipped: Path, monkeypatch:
     first = compose(ROW)
     ship([ROW])
     ship([ROW])  # again, alike
-    assert not_shipped([ROW]) == []
+    assert outdated([ROW]) == []
     new_process()
     monkeypatch.setattr(composing, "_compose", refuse)
     assert compose(ROW) == first
     edited(conf / "arch" / "squeezenet.yaml", "freq: 2", "freq: 4")
     new_process()
-    assert not_shipped([ROW, ("arch=alexnet",)]) == ["arch=alexnet", " ".join(ROW)]
+    assert outdated([ROW, ("arch=alexnet",)]) == [" ".join(ROW)]
     with pytest.raises(AssertionError, match="composed again"):
         compose(ROW)
 
@@ -195,7 +195,7 @@ def test_a_damaged_shipment_only_costs_time(shipped: Path, content: bytes) -> No
     shipped.parent.mkdir(parents=True)
     shipped.write_bytes(content)
     assert compose(ROW)["arch"]["bypass"] == "simple"
-    assert not_shipped([ROW]) == [" ".join(ROW)]
+    assert outdated([ROW]) == [" ".join(ROW)]
 
 
 def test_results_elsewhere_ship_nothing(folder: Path) -> None:
