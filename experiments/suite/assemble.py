@@ -142,7 +142,7 @@ def _data(sides: Mapping[str, Evidence]) -> str | None:
     """On what the trained columns were obtained, None before the first run."""
     return _by_side(
         {
-            side: " and ".join(sorted({_obtained(record) for row in found.records.values() for record in row}))
+            side: " and ".join(sorted({obtained(record) for row in found.records.values() for record in row}))
             for side, found in sides.items()
         }
     )
@@ -177,7 +177,8 @@ def _circumstances(table: Table, found: Evidence) -> str:
     return f"{said}, while other processes kept {others:.1f} cores busy" if disturbed else said
 
 
-def _obtained(record: Record) -> str:
+def obtained(record: Record) -> str:
+    """On what data, and of how many training images."""
     data, budget = record.config.get("data") or {}, record.config.get("budget") or {}
     seen = budget.get("images_seen")
     amount = f"{seen:,} training images seen" if isinstance(seen, int) else "the recipe's own training length"

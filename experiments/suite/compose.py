@@ -143,8 +143,8 @@ def frozen() -> Path:
     folder = local() / "conf"
     folder.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=folder, prefix="."))  # other machines may write here, too
-    shutil.copytree(conf(), draft, ignore=_no_conf, dirs_exist_ok=True)
     try:
+        shutil.copytree(conf(), draft, ignore=_no_conf, dirs_exist_ok=True)
         if composed.contents_of(draft) != composed.contents():
             raise UserError("conf/ has changed since this command began; start it again")
         whole = draft.with_name(composed.digest_of(composed.contents(), composed.contents()))

@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from experiments.suite.files import read_json, write_json, write_text
+from experiments.suite.fingerprint import of_file
 from experiments.suite.paths import COMPOSED, ROOT, conf, published
 from lightning_modules.errors import CorruptFileError
 
 Config = dict[str, Any]
 
-SOURCES = ("compose.py", "fields.py", "overrides.py", "values.py")  # what makes a configuration of those files
 SHIPPED = ROOT / "results" / "published" / "composed.json"
-RECIPE = ROOT / "lightning_modules" / "recipe.py"
+CODE = (  # what makes a configuration of those files
+    *(Path(__file__).with_name(name) for name in ("compose.py", "fields.py", "overrides.py", "values.py")),
+    ROOT / "lightning_modules" / "recipe.py",
+)
 
 
 @dataclass(frozen=True)
@@ -158,13 +161,7 @@ def contents_of(folder: Path) -> dict[str, str]:
 
 def digest_of(files: Iterable[str], contents: Mapping[str, str]) -> str:
     """Of the files' names and content and of the code that composes; another where one of them is gone."""
-    digest = hashlib.sha256(_code().encode())
+    digest = hashlib.sha256("".join(map(of_file, CODE)).encode())
     for name in files:
         digest.update(f"{name} {contents.get(name)}\n".encode())
     return digest.hexdigest()[:16]
-
-
-@cache
-def _code() -> str:
-    files = (*(Path(__file__).with_name(name) for name in SOURCES), RECIPE)
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 
 from experiments.suite import aggregate_figure, aggregate_view, provenance, study_figure, study_report
 from experiments.suite.aggregate import Aggregate, aggregate
+from experiments.suite.assemble import obtained
 from experiments.suite.compose import compose
 from experiments.suite.files import read_json, write_bytes, write_json, write_text
 from experiments.suite.identity import run_id
@@ -88,7 +89,7 @@ def write(search: Search, where: Path) -> list[Path]:
         found = aggregate(records, [axis.name for axis in search.axes], search.column)
         paths += [aggregate_view.write_csv(found, where, f"{search.name}-grid")]
         paths += aggregate_figure.draw(found, where, f"{search.name}-grid")
-        parts += _grid(search, found)
+        parts += _grid(search, found, "; ".join(sorted(set(map(obtained, records)))))
     if study is not None:
         _check(search, study)
         paths += [study_report.write_csv(search, study.trials, where / f"{search.name}-trials.csv")]
@@ -135,9 +136,9 @@ def study_path(search: Search) -> Path:
     return folder() / f"{search.name}-study.json"
 
 
-def _grid(search: Search, found: Aggregate) -> list[str]:
-    said = f"{len(found.lines)} points, {len(search.grid_seeds)} seeds each; the best of `{found.column.name}` first. "
-    said += "Intervals are over seeds."
+def _grid(search: Search, found: Aggregate, of: str) -> list[str]:
+    said = f"{len(found.lines)} points, {len(search.grid_seeds)} seeds each, on {of}; "
+    said += f"the best of `{found.column.name}` first. Intervals are over seeds."
     notes = any(each.note for each in found.lines)
     heads = [*found.by, found.column.header, "95 % interval", "n", *["note"] * notes]
     rows = [
