@@ -19,7 +19,7 @@ from lightning_modules.callbacks.progress import Progress, ReportProgress
 from lightning_modules.compression import stored
 from lightning_modules.compression.pipeline import SAMPLES
 from lightning_modules.compression.pruning import prune_round
-from lightning_modules.compression.steps import Plan, Step
+from lightning_modules.compression.steps import Plan, Step, check_layers
 from lightning_modules.errors import UserError
 from lightning_modules.landmark_cascade import LandmarkCascade
 from lightning_modules.landmark_data import LandmarkData
@@ -52,6 +52,7 @@ def check(experiment: Experiment, compression: Mapping[str, Any]) -> None:
             raise UserError(
                 f"compression={compression['name']}: task=landmarks is pruned by magnitude, shared or quantized, nothing else"
             )
+    check_layers(plan, experiment.module.net)
     if plan.integers:
         from lightning_modules import onnx_files  # noqa: F401  (part of the run's fingerprint)
         from lightning_modules.compression import batch_norm_folding  # noqa: F401

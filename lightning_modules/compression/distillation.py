@@ -30,10 +30,16 @@ class Distillation:
     soft_weight: float
 
     def __post_init__(self):
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
+        if not (_is_number(self.temperature) and 0 < self.temperature < math.inf):
             raise UserError(f"compression.steps: temperature={self.temperature}: must be a number above 0")
-        if not 0 <= self.soft_weight <= 1:
-            raise UserError(f"compression.steps: soft_weight={self.soft_weight}: must be at least 0 and at most 1")
+        if not (_is_number(self.soft_weight) and 0 <= self.soft_weight <= 1):
+            raise UserError(
+                f"compression.steps: soft_weight={self.soft_weight}: must be a number of at least 0 and at most 1"
+            )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def soft_loss(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -34,6 +34,7 @@ class LowRankOptions:
         ratio: the highest rank that makes the layer's weights this many times fewer, above 1.
         conv: how convolutions are split, "channel" or "spatial".
         layers: patterns of names (``selection.select``).
+        least_rank: a layer whose rank would be lower stays as it is, such as the output layer of a few classes.
 
     Raises:
         UserError: a field is out of range; both or none of ``energy`` and ``ratio``.
@@ -43,6 +44,7 @@ class LowRankOptions:
     ratio: float | None = None
     conv: str = "channel"
     layers: Sequence[str] = ("*",)
+    least_rank: int = 1
 
     def __post_init__(self) -> None:
         if (self.energy is None) == (self.ratio is None):
@@ -55,6 +57,12 @@ class LowRankOptions:
         if self.ratio is not None and not (_is_number(self.ratio) and 1 < self.ratio < math.inf):
             raise UserError(f"compression.steps: ratio={self.ratio}: must be a number above 1")
         check_choice("compression.steps: conv", self.conv, KINDS[1:])
+        if type(self.least_rank) is not int or self.least_rank < 1:
+            raise UserError(f"compression.steps: least_rank={self.least_rank}: must be a whole number of 1 or more")
+
+    def layers_of(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Raises UserError: as ``select``."""
+        return select(net, self.layers)
 
 
 @dataclass
@@ -78,7 +86,7 @@ def factorise(net: nn.Module, options: LowRankOptions) -> Factored:
         UserError: a pattern fits no layer; a layer's weight is held otherwise, as after pruning, or is not finite.
     """
     done = Factored()
-    for name, layer in select(net, options.layers).items():
+    for name, layer in options.layers_of(net).items():
         if parametrize.is_parametrized(layer):
             raise UserError(f"compression.steps: low_rank: {name} is compressed already; put low_rank first")
         if reason := unfit(layer):
@@ -94,6 +102,9 @@ def factorise(net: nn.Module, options: LowRankOptions) -> Factored:
             rank = rank_of_energy(s, options.energy)
         else:
             rank = rank_of_ratio(rows, columns, options.ratio or 1.0)
+        if rank < options.least_rank:
+            done.left[name] = f"rank {rank} is below {options.least_rank}"
+            continue
         if not shrinks(rows, columns, rank):
             done.left[name] = f"rank {rank} has {rank * (rows + columns)} weights, the layer {rows * columns}"
             continue
@@ -138,13 +149,13 @@ def ranks(net: nn.Module, options: LowRankOptions) -> dict[str, dict[str, Any]]:
             "paper's scale has not; give a ratio"
         )
     found = {}
-    for name, layer in select(net, options.layers).items():
+    for name, layer in options.layers_of(net).items():
         if unfit(layer):
             continue
         kind = kind_of(layer, options.conv)
         rows, columns = matrix(layer.weight, kind).shape  # type: ignore[arg-type]
         rank = rank_of_ratio(rows, columns, options.ratio)
-        if shrinks(rows, columns, rank):
+        if rank >= options.least_rank and shrinks(rows, columns, rank):
             found[name] = {"kind": kind, "rank": rank}
     return found
 

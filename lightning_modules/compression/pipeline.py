@@ -14,7 +14,7 @@ from lightning_modules.callbacks.progress import Progress, ReportProgress
 from lightning_modules.classifier import ImageClassifier
 from lightning_modules.compression import stored
 from lightning_modules.compression.sizes import Sizes
-from lightning_modules.compression.steps import Plan, Retrain, Step
+from lightning_modules.compression.steps import Plan, Retrain, Step, check_layers
 from lightning_modules.errors import UserError
 from lightning_modules.experiment import Experiment
 from lightning_modules.training import train, weights_sha256
@@ -62,6 +62,7 @@ def check(experiment: Experiment, compression: Mapping[str, Any]) -> None:
         raise UserError(
             f"trainer.devices={experiment.where.devices}: a compressed run computes on one; use trainer.devices=1"
         )
+    check_layers(plan, experiment.module.net)
     if any(getattr(step.options, "saliency", None) == "obd" for step in plan.steps):
         from lightning_modules.compression import obd  # noqa: F401  (part of the run's fingerprint)
     if plan.integers:
@@ -140,7 +141,7 @@ class _Pipeline:
         stage["after"] = self._trained(step, f"{number}-{step.method}-{round_}") or stage["applied"]
         sizes = self._saved(self.folder / ".stage.cnz")
         (self.folder / ".stage.cnz").unlink()
-        stage |= {"density": stored.density(stored.forms_of(self.net)), "bytes": sizes.total}
+        stage |= {"density": stored.density(self.net), "bytes": sizes.total}
         self.found.stages.append(stage)
         if self.logger is not None:
             values = {
@@ -266,7 +267,7 @@ class _Pipeline:
             **{f"val/{name}": value for name, value in self._validated().items()},
             "file/bytes": size,
             "file/ratio": 4 * self.params / size,
-            "file/density": stored.density(stored.forms_of(self.net)),
+            "file/density": stored.density(self.net),
         }
         self.found.module, self.found.net = module, net
         self.found.weights_sha256 = weights_sha256(net)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from lightning_modules.compression.forms import Sparse
+from lightning_modules.compression.forms import Dense, Sparse
 from lightning_modules.compression.selection import assign, select
 from lightning_modules.errors import UserError, check_choice
 
@@ -34,10 +34,15 @@ class Masked(nn.Module):
     def forward(self, original: Tensor) -> Tensor:
         return torch.where(self.mask, original, 0.0)  # a product would make some zeros negative
 
-    def form(self, original: Tensor) -> Sparse:
+    def form(self, original: Tensor) -> Sparse | Dense:
         """What a file has to store: the weights under the mask, zeros among them included."""
+        if self.mask.all():
+            return Dense(original.detach().cpu())
         positions = self.mask.flatten().nonzero().flatten()
         return Sparse(tuple(original.shape), positions.cpu(), original.detach().flatten()[positions].cpu())
+
+    def unpruned(self) -> Tensor:
+        return self.mask
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,13 @@ class PruneOptions:
             return "quality", self.quality
         raise UserError("compression.steps: method=prune: give either a density or a quality")
 
+    def layers_of(self, net: nn.Module) -> dict[str, float]:
+        """The density or quality of each layer to prune, by name, in the net's order. Raises UserError: as ``assign``."""
+        field, given = self.target
+        if isinstance(given, Mapping):
+            return assign(net, given, field)
+        return dict.fromkeys(select(net, self.layers), given)
+
 
 def prune_round(net: nn.Module, options: PruneOptions, number: int, batches: Sequence[Tensor] = ()) -> None:
     """Prunes ``net`` in place as in round ``number``, 1 to ``options.rounds``. What was pruned before stays pruned.
@@ -110,10 +122,8 @@ def prune_round(net: nn.Module, options: PruneOptions, number: int, batches: Seq
         UserError: a pattern fits no layer; a layer is sparser already than it should become; a layer loses all weights
             to a quality; what ``set_mask`` and ``obd.saliency`` raise.
     """
-    field, given = options.target
-    table = (
-        assign(net, given, field) if isinstance(given, Mapping) else dict.fromkeys(select(net, options.layers), given)
-    )
+    field, _ = options.target
+    table = options.layers_of(net)
     layers = {name: net.get_submodule(name) for name in table}
     if field == "quality":
         masks = {name: _above(name, layer, table[name], number / options.rounds) for name, layer in layers.items()}

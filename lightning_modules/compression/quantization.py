@@ -89,6 +89,9 @@ class FakeQuantised(nn.Module):
         """How the file holds it: decoded, it is bit for bit what ``forward`` gives."""
         return affine(self._kept(original), self.per_channel, self.symmetric)
 
+    def unpruned(self) -> Tensor | None:
+        return self.kept
+
     def _kept(self, original: Tensor) -> Tensor:
         return original if self.kept is None else original * self.kept
 
@@ -144,6 +147,10 @@ class Quantization:
                 "compression.steps: activations=true: with per_channel, integers need symmetric levels; add symmetric: true"
             )
 
+    def layers_of(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Raises UserError: as ``select``."""
+        return select(net, self.layers)
+
 
 @dataclass(frozen=True)
 class Quantised:
@@ -168,7 +175,7 @@ def quantise(net: nn.Module, options: Quantization, batches: Iterable[Tensor] = 
     Raises:
         UserError: no layer is selected, a weight is no finite number, or ``activations`` got no batch.
     """
-    layers = select(net, options.layers)
+    layers = options.layers_of(net)
     for name, layer in layers.items():
         weight: Any = layer.weight
         if not weight.isfinite().all():
@@ -219,7 +226,7 @@ def restructure(net: nn.Module, description: Mapping[str, Any]) -> None:
     Raises:
         UserError: ``description`` names a layer that the net has not got.
     """
-    layers = dict(net.named_modules())
+    layers = select(net, "*")
     for name in description["layers"]:
         if not isinstance(name, str) or name not in layers:
             raise UserError(f"quantize: {type(net).__name__} has no layer {name}")

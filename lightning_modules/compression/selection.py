@@ -13,7 +13,7 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)  # what has a weight to co
 Value = TypeVar("Value")
 
 
-def select(net: nn.Module, patterns: Iterable[str], field: str = "layers") -> dict[str, nn.Module]:
+def select(net: nn.Module, patterns: str | Iterable[str], field: str = "layers") -> dict[str, nn.Module]:
     """The convolutions and linear layers whose names fit any of the patterns, by name, in the net's order.
 
     A pattern is a shell's: ``*`` is any text, dots included, ``?`` a character, ``[a-c]`` one of these. It fits a whole
@@ -25,19 +25,21 @@ def select(net: nn.Module, patterns: Iterable[str], field: str = "layers") -> di
         field: of a step, as the user types it, for the message.
 
     Raises:
-        UserError: a pattern fits no layer, or there is no pattern.
+        UserError: a pattern is no text or fits no layer, or there is no pattern.
     """
+    given = [patterns] if isinstance(patterns, str) or not isinstance(patterns, Iterable) else list(patterns)
+    if not all(isinstance(pattern, str) for pattern in given):
+        raise UserError(f"compression.steps: {field}={patterns}: give names of layers, such as ['fire*', conv1]")
     layers = {name: module for name, module in net.named_modules() if isinstance(module, LAYERS)}
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
-    if not patterns:
+    if not given:
         raise UserError(f"compression.steps: {field}=[]: names no layer; ['*'] are all")
-    for pattern in patterns:
+    for pattern in given:
         if not any(fits(name, pattern) for name in layers):
             raise UserError(
                 f"compression.steps: {field}={pattern}: fits no layer of {type(net).__name__}; "
                 f"the nearest: {', '.join(_nearest(pattern, layers))}"
             )
-    return {name: layer for name, layer in layers.items() if any(fits(name, pattern) for pattern in patterns)}
+    return {name: layer for name, layer in layers.items() if any(fits(name, pattern) for pattern in given)}
 
 
 def assign(net: nn.Module, table: Mapping[str, Value], field: str = "layers") -> dict[str, Value]:

@@ -56,6 +56,24 @@ class ShareOptions:
                 raise UserError(f"compression.steps: {name}={bits}: must be a whole number from 1 to {MOST_BITS}")
         check_choice("compression.steps: init", self.init, INITS)
 
+    def layers_of(self, net: nn.Module) -> dict[str, int]:
+        """The bits of each layer that shares weights, by name, in the net's order.
+
+        Raises:
+            UserError: a pattern fits no layer; one of ``bits`` fits a layer that is not among ``layers``.
+        """
+        layers = select(net, self.layers)
+        exceptions = assign(net, self.bits, "bits") if self.bits else {}
+        for name in exceptions:
+            if name not in layers:
+                raise UserError(
+                    f"compression.steps: bits: gives bits to {name}, which is not among layers; add it there"
+                )
+        kinds = {
+            name: self.linear_bits if isinstance(layer, nn.Linear) else self.conv_bits for name, layer in layers.items()
+        }
+        return kinds | exceptions
+
 
 class SharedWeights(nn.Module):
     """A parametrization: the weight is looked up in a codebook (K,), which is what training sees of it.
@@ -98,6 +116,9 @@ class SharedWeights(nn.Module):
         kept = self.codes.flatten() < self.entries
         return None if kept.all() else kept.nonzero().flatten()
 
+    def unpruned(self) -> Tensor:
+        return self.codes < self.entries
+
 
 def share(net: nn.Module, options: ShareOptions, seed: int = 0) -> dict[str, dict[str, Any]]:
     """Lets the layers of ``net`` share their weights, in place. What is pruned stays zero; biases stay as they are.
@@ -110,7 +131,7 @@ def share(net: nn.Module, options: ShareOptions, seed: int = 0) -> dict[str, dic
             finite numbers.
     """
     rows = {}
-    for name, bits in layer_bits(net, options).items():
+    for name, bits in options.layers_of(net).items():
         layer = net.get_submodule(name)
         positions = _release(layer, name)
         weight: Tensor = layer.weight.detach()  # type: ignore[assignment]
@@ -130,24 +151,6 @@ def share(net: nn.Module, options: ShareOptions, seed: int = 0) -> dict[str, dic
             "error": lost / squares if squares else 0.0,
         }
     return rows
-
-
-def layer_bits(net: nn.Module, options: ShareOptions) -> dict[str, int]:
-    """The bits of each layer that shares weights, by name, in the net's order.
-
-    Raises:
-        UserError: a pattern fits no layer; one of ``bits`` fits a layer that is not among ``layers``.
-    """
-    layers = select(net, options.layers)
-    exceptions = assign(net, options.bits, "bits") if options.bits else {}
-    for name in exceptions:
-        if name not in layers:
-            raise UserError(f"compression.steps: bits: gives bits to {name}, which is not among layers; add it there")
-    kinds = {
-        name: options.linear_bits if isinstance(layer, nn.Linear) else options.conv_bits
-        for name, layer in layers.items()
-    }
-    return kinds | exceptions
 
 
 def hold(layer: nn.Module, form: Shared) -> None:

@@ -6,9 +6,12 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_modules.errors import UserError, check_choice
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # In the order in which they may follow each other: module and name of their options. What changes the net's layers
 # comes before what chooses among their weights, and that before what gives the weights their last values.
@@ -21,6 +24,7 @@ METHODS = {
     "quantize": ("quantization", "Quantization"),
 }
 LAST_VALUES = ("xnor", "share", "quantize")  # a weight has the values of one of them
+OTHER_LAYERS = ("low_rank", "xnor")  # after which layers have other names
 STARTS = ("parent", "scratch")
 
 
@@ -75,9 +79,28 @@ class Plan:
     @classmethod
     def of(cls, compression: Mapping[str, Any]) -> "Plan":
         """Raises UserError: what ``check`` raises; an unknown field or a value out of range."""
+        from lightning_modules.compression.relative_index import MOST_BITS  # NumPy, which a plan does without
+
         check(compression)
         steps = tuple(_step(number, content) for number, content in enumerate(compression["steps"], 1))
+        if type(bits := compression["file"]["index_bits"]) is not int or not 1 <= bits <= MOST_BITS:
+            raise UserError(f"compression.file.index_bits={bits}: must be a whole number from 1 to {MOST_BITS}")
+        if not isinstance(huffman := compression["file"]["huffman"], bool):
+            raise UserError(f"compression.file.huffman={huffman}: must be true or false")
         return cls(steps, compression["file"]["huffman"], compression["file"]["index_bits"])
+
+
+def check_layers(plan: Plan, net: "nn.Module") -> None:
+    """Finds patterns that fit no layer before anything is trained, as far as the layers are those of the plain ``net``.
+
+    Raises:
+        UserError: a pattern fits no layer, or is none.
+    """
+    for step in plan.steps:
+        if hasattr(step.options, "layers_of"):
+            step.options.layers_of(net)
+        if step.method in OTHER_LAYERS:
+            return
 
 
 def check(compression: Mapping[str, Any]) -> None:

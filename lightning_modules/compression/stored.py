@@ -1,15 +1,16 @@
 """From a net to its file and back: what each tensor is held as, and the plain net that a file describes."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from lightning_modules.compression import cnz, cnz_forms
-from lightning_modules.compression.forms import Dense, Form, Shared, Sparse
+from lightning_modules.compression.forms import Dense, Form
+from lightning_modules.compression.selection import select
 from lightning_modules.compression.sizes import Sizes
 from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.nets.build import build_net
@@ -48,30 +49,39 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     tensors, metadata = cnz.read(path)
     try:
-        net = build_net(metadata["arch"], metadata["num_classes"], metadata["in_channels"])
-        for description in metadata["structure"]:
-            _restructure(net, description)
-    except (UserError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptFileError(f"{path}: it names no net of this suite ({error}); write it again") from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+        with torch.device("meta"):  # without numbers: whoever wrote the file may have named a net of any size
+            outline = _named(metadata)
+    except (UserError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CorruptFileError(f"{path}: it names no net of this suite ({reason}); write it again") from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in outline.state_dict().items()}
     there = {name: tuple(cnz_forms.shape_of(form)) for name, form in tensors.items()}
     if wanted != there:  # before anything is decoded: a sparse tensor may be much larger than its file
         different = sorted(set(wanted.items()) ^ set(there.items()))[0][0]
         raise CorruptFileError(f"{path}: {different} is not as the net has it; write it again")
+    net = _named(metadata)
     net.load_state_dict({name: form.decoded() for name, form in tensors.items()})
     return net, metadata
 
 
-def density(forms: Mapping[str, Form]) -> float:
-    """The share of the weights (tensors of two and more dimensions) that are stored, by position or all."""
-    stored = total = 0
-    for form in forms.values():
-        shape = cnz_forms.shape_of(form)
-        if len(shape) > 1:
-            total += math.prod(shape)
-            sparse = isinstance(form, (Sparse, Shared)) and form.positions is not None
-            stored += len(form.positions) if sparse else math.prod(shape)  # type: ignore[union-attr, arg-type]
-    return stored / total
+def density(net: nn.Module) -> float:
+    """The share of the weights of all convolutions and linear layers that are not pruned."""
+    kept = total = 0
+    for layer in select(net, "*").values():
+        weight: Any = layer.weight
+        total += weight.numel()
+        held: Any = layer.parametrizations["weight"][0] if parametrize.is_parametrized(layer, "weight") else None  # type: ignore[index]
+        mask = held.unpruned() if hasattr(held, "unpruned") else None
+        kept += weight.numel() if mask is None else int(mask.sum())
+    return kept / total
+
+
+def _named(metadata: Mapping[str, Any]) -> nn.Module:
+    """The net that a file's metadata describe, its numbers still to be loaded."""
+    net = build_net(metadata["arch"], metadata["num_classes"], metadata["in_channels"])
+    for description in metadata["structure"]:
+        _restructure(net, description)
+    return net
 
 
 def _restructure(net: nn.Module, description: Mapping[str, Any]) -> None:

@@ -13,8 +13,11 @@ scale K, the order of a block), Table 3 (why that order). Where this differs fro
 - Groups: each filter sees its own group's channels, so K is a mean over these. In a depthwise convolution that is one
   channel: K is a box filter over |I|, and alpha the mean of the k x k weights of a channel.
 - The first and the last layer stay real (section 4.1), and all biases.
+- Both nets have a batch norm before each binary layer. The paper trains both with batch norm, AlexNet's having none of
+  its own; so the two differ in the inputs' bits alone, whatever the net.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +29,7 @@ from torch.nn.utils import parametrize
 
 from lightning_modules.compression.forms import Binary, Dense
 from lightning_modules.compression.selection import select
-from lightning_modules.errors import UserError, check_choice
+from lightning_modules.errors import UserError
 
 NORM_EPS = 1e-4  # of the batch norm before a binary layer, in the authors' alexnetxnor.lua
 FLOAT_BITS = 32
@@ -39,7 +42,12 @@ class XnorOptions:
     activations: bool = True
 
     def __post_init__(self):
-        check_choice("compression.steps: activations", self.activations, (True, False))
+        if not isinstance(self.activations, bool):
+            raise UserError(f"compression.steps: activations={self.activations}: must be true or false")
+
+    def layers_of(self, net: nn.Module) -> dict[str, nn.Module]:
+        """Raises UserError: as ``hidden_layers``."""
+        return hidden_layers(net)
 
 
 def binary(weight: Tensor) -> Binary:
@@ -90,9 +98,7 @@ class XnorBlock(nn.Module):
 
     def __init__(self, layer: nn.Conv2d | nn.Linear):
         super().__init__()
-        conv = isinstance(layer, nn.Conv2d)
-        self.norm = nn.BatchNorm2d(layer.in_channels, NORM_EPS) if conv else nn.BatchNorm1d(layer.in_features, NORM_EPS)
-        self.norm.to(layer.weight.device).train(layer.training)
+        self.norm = norm_before(layer)
         self.layer = layer
         bias: Any = layer.bias
         self.register_parameter("bias", bias)
@@ -107,6 +113,13 @@ class XnorBlock(nn.Module):
         y = y * input_scale(x, self.layer)
         bias: Any = self.bias
         return y if bias is None else y + bias.view(-1, *[1] * (y.ndim - 2))
+
+
+def norm_before(layer: nn.Conv2d | nn.Linear) -> nn.BatchNorm1d | nn.BatchNorm2d:
+    """The batch norm of what the layer reads."""
+    conv = isinstance(layer, nn.Conv2d)
+    norm = nn.BatchNorm2d(layer.in_channels, NORM_EPS) if conv else nn.BatchNorm1d(layer.in_features, NORM_EPS)
+    return norm.to(layer.weight.device).train(layer.training)
 
 
 def binarise(net: nn.Module, activations: bool) -> dict[str, Any]:
@@ -134,10 +147,14 @@ def restructure(net: nn.Module, description: Mapping[str, Any]) -> None:
     """
     if dict(description) not in ({"method": "xnor", "activations": known} for known in (True, False)):
         raise UserError(f"{dict(description)}: not a structure of method xnor")
-    if description["activations"]:
-        for name, layer in hidden_layers(net).items():
-            parent, _, child = name.rpartition(".")
-            setattr(net.get_submodule(parent), child, XnorBlock(layer))  # type: ignore[arg-type]
+    for name, layer in hidden_layers(net).items():
+        assert isinstance(layer, (nn.Conv2d, nn.Linear))
+        if description["activations"]:
+            block: nn.Module = XnorBlock(layer)
+        else:
+            block = nn.Sequential(OrderedDict(norm=norm_before(layer), layer=layer))
+        parent, _, child = name.rpartition(".")
+        setattr(net.get_submodule(parent), child, block)
 
 
 def hidden_layers(net: nn.Module) -> dict[str, nn.Module]:

@@ -149,12 +149,14 @@ def test_another_number_of_classes_is_one_line() -> None:
         (0.0, 0.5, r"compression.steps: temperature=0.0: must be a number above 0"),
         (float("inf"), 0.5, r"compression.steps: temperature=inf: must be"),
         (float("nan"), 0.5, r"compression.steps: temperature=nan: must be"),
-        (4.0, -0.1, r"compression.steps: soft_weight=-0.1: must be at least 0 and at most 1"),
+        (4.0, -0.1, r"compression.steps: soft_weight=-0.1: must be a number of at least 0 and at most 1"),
+        (True, 0.5, r"compression.steps: temperature=True: must be a number"),
+        ("warm", 0.5, r"compression.steps: temperature=warm: must be a number"),
         (4.0, 1.5, r"compression.steps: soft_weight=1.5: must be"),
         (4.0, float("nan"), r"compression.steps: soft_weight=nan: must be"),
     ],
 )
-def test_options_out_of_range(temperature: float, soft_weight: float, message: str) -> None:
+def test_options_out_of_range(temperature: Any, soft_weight: float, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Distillation(temperature=temperature, soft_weight=soft_weight)
 

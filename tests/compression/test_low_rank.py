@@ -1,6 +1,7 @@
 """Layers as two thinner ones: the same function at full rank, the singular values left out as error below it."""
 
 import itertools
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from lightning_modules.compression.low_rank import (
     matrix,
     rank_of_energy,
     rank_of_ratio,
+    ranks,
     restructure,
     shrinks,
 )
@@ -247,6 +249,7 @@ def test_a_description_that_does_not_fit_is_one_line(factors: Any, message: str)
         ({"energy": True}, "energy=True"),
         ({"ratio": "2"}, "ratio=2"),
         ({"ratio": 1}, "ratio=1: must be a number above 1"),
+        ({"ratio": 2, "least_rank": 0}, "least_rank=0: must be a whole number of 1 or more"),
         ({"ratio": float("inf")}, "ratio=inf"),
         ({"ratio": 2, "conv": "linear"}, "conv=linear: choose one of channel, spatial"),
     ],
@@ -275,6 +278,15 @@ def test_one_learning_rate_suits_both_layers() -> None:
     for kind, layer in (("linear", nn.Linear(40, 40)), ("channel", nn.Conv2d(40, 40, 1))):
         first, second = (part.weight.detach().norm() for part in factored(layer, kind, 10))  # type: ignore[union-attr, operator, arg-type]
         assert float(first) == pytest.approx(float(second), rel=1e-5)
+
+
+def test_a_layer_below_the_least_rank_is_left_alone_whether_it_is_trained_or_not() -> None:
+    net = nn.Sequential(OrderedDict(hidden=nn.Linear(64, 64), output=nn.Linear(64, 10)))
+    options = LowRankOptions(ratio=5.0, least_rank=2)
+    assert set(ranks(net, LowRankOptions(ratio=5.0))) == {"hidden", "output"}
+    assert set(ranks(net, options)) == {"hidden"}
+    done = factorise(net, options)
+    assert set(done.factors) == {"hidden"} and done.left == {"output": "rank 1 is below 2"}
 
 
 def test_higher_ratios_have_lower_ranks() -> None:

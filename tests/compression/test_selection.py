@@ -1,5 +1,7 @@
 """Layers chosen by patterns."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -53,6 +55,14 @@ def test_patterns_add_up_in_the_nets_order() -> None:
 
 def test_one_text_is_one_pattern() -> None:
     assert list(select(squeezenet(), "conv10")) == ["layers.conv10"]
+
+
+@pytest.mark.parametrize("patterns", [5, None, [5], [None], {5: 0.3}])
+def test_what_is_no_name_is_one_line(patterns: Any) -> None:
+    with pytest.raises(
+        UserError, match=r"^compression.steps: layers=.*: give names of layers, such as \['fire\*', conv1\]$"
+    ):
+        select(squeezenet(), patterns)
 
 
 def test_our_own_convolutions_count() -> None:

@@ -15,7 +15,6 @@ from lightning_modules.compression.sharing import (
     ShareOptions,
     compression_rate,
     hold,
-    layer_bits,
     share,
 )
 from lightning_modules.errors import UserError
@@ -228,8 +227,8 @@ def test_a_weight_that_is_given_is_shared_as_near_as_it_can_be() -> None:
 def test_bits_are_those_of_the_kind_but_for_the_exceptions() -> None:
     made = nn.ModuleDict({"first": nn.Conv2d(1, 1, 1), "second": nn.Conv2d(1, 1, 1), "output": nn.Linear(1, 1)})
     options = ShareOptions(conv_bits=6, linear_bits=4, bits={"second": 2})
-    assert layer_bits(made, options) == {"first": 6, "second": 2, "output": 4}
-    assert layer_bits(made, ShareOptions(layers=["first", "output"])) == {"first": 8, "output": 5}
+    assert options.layers_of(made) == {"first": 6, "second": 2, "output": 4}
+    assert ShareOptions(layers=["first", "output"]).layers_of(made) == {"first": 8, "output": 5}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import pytest
 from experiments.suite.fields import declared
 from experiments.suite.paths import CONF
 from lightning_modules.compression.pruning import PruneOptions
-from lightning_modules.compression.steps import METHODS, Plan, Retrain, check
+from lightning_modules.compression.steps import METHODS, Plan, Retrain, check, check_layers
 from lightning_modules.errors import UserError
+from tests import tiny
 
 FILES = sorted(path.stem for path in (CONF / "compression").glob("*.yaml"))
 
@@ -83,6 +84,43 @@ def test_a_missing_option_is_named() -> None:
         UserError, match=r"^compression.steps\[1\]: missing 2 required positional arguments: 'temperature'"
     ):
         Plan.of(compression({"method": "distill"}, teacher=["arch=squeezenet"]))
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ({"index_bits": 0}, "compression.file.index_bits=0: must be a whole number from 1 to 16"),
+        ({"index_bits": 40}, "compression.file.index_bits=40: must be"),
+        ({"index_bits": True}, "compression.file.index_bits=True: must be"),
+        ({"huffman": "yes"}, "compression.file.huffman=yes: must be true or false"),
+    ],
+)
+def test_how_the_file_codes_is_checked_before_anything_is_trained(file: dict[str, Any], said: str) -> None:
+    content = compression({"method": "share"})
+    with pytest.raises(UserError, match=said):
+        Plan.of({**content, "file": {**content["file"], **file}})
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"method": "prune", "density": {"convv": 0.3}}],
+        [{"method": "prune", "density": 0.3, "layers": ["convv"]}],
+        [{"method": "prune", "density": 0.3}, {"method": "share", "layers": ["convv"]}],
+        [{"method": "prune", "density": 0.3}, {"method": "share", "bits": {"convv": 3}}],
+        [{"method": "quantize", "layers": ["convv"]}],
+        [{"method": "low_rank", "ratio": 2.0, "layers": ["convv"]}],
+    ],
+)
+def test_a_pattern_that_fits_no_layer_is_found_before_anything_is_trained(steps: list[Any]) -> None:
+    plan = Plan.of(compression(*steps))
+    with pytest.raises(UserError, match="=convv: fits no layer of Net; the nearest: conv"):
+        check_layers(plan, tiny.Net())
+
+
+def test_layers_that_a_step_makes_are_not_looked_for_in_the_plain_net() -> None:
+    plan = Plan.of(compression({"method": "low_rank", "ratio": 2.0}, {"method": "share", "layers": ["conv.0"]}))
+    check_layers(plan, tiny.Net())
 
 
 def test_a_teacher_needs_a_student_and_a_start_is_one_of_two() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from experiments.suite.paths import CONF
 from lightning_modules.compression import cnz, stored
 from lightning_modules.compression.batch_norm_folding import fold
-from lightning_modules.compression.forms import Affine, Binary, Dense, Shared, Sparse
+from lightning_modules.compression.forms import Affine, Dense, Shared, Sparse
 from lightning_modules.compression.low_rank import LowRankOptions, factorise
 from lightning_modules.compression.pruning import PruneOptions, prune_round
 from lightning_modules.compression.quantization import Quantization, quantise
@@ -86,7 +86,6 @@ def binary(net: nn.Module) -> list[dict[str, Any]]:
         (shared, Shared),
         (pruned_and_shared, Shared),
         (pruned_and_quantized, Affine),
-        (binary_weights, Binary),
     ],
 )
 def test_the_file_is_the_net(compress: Any, form: type, tmp_path: Path) -> None:
@@ -108,7 +107,7 @@ def rounded_inputs(net: nn.Module) -> list[dict[str, Any]]:
     return [{"method": "quantize", "layers": list(done.layers)}]
 
 
-@pytest.mark.parametrize("compress", [low_rank_and_pruned, binary, rounded_inputs])
+@pytest.mark.parametrize("compress", [low_rank_and_pruned, binary_weights, binary, rounded_inputs])
 def test_a_net_of_other_layers_comes_back_as_it_is(compress: Any, tmp_path: Path) -> None:
     net = small()
     structure = compress(net)
@@ -137,9 +136,28 @@ def test_a_folded_and_quantized_net_comes_back_as_it_is(tmp_path: Path) -> None:
 
 def test_density_counts_weights_and_no_biases() -> None:
     net = small()
-    assert stored.density(stored.forms_of(net)) == 1
+    assert stored.density(net) == 1
     prune_round(net, PruneOptions(density=0.3), 1)
-    assert stored.density(stored.forms_of(net)) == pytest.approx(0.3, abs=0.01)
+    assert stored.density(net) == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("last", [lambda net: share(net, ShareOptions()), lambda net: quantise(net, Quantization())])
+def test_what_is_pruned_counts_as_pruned_whatever_comes_after_it(last: Any) -> None:
+    net = small()
+    last(net)
+    assert stored.density(net) == 1, "a weight that is rounded to zero is not pruned"
+    net = small()
+    prune_round(net, PruneOptions(density=0.3), 1)
+    last(net)
+    assert stored.density(net) == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_layer_that_keeps_all_is_stored_as_a_plain_one(tmp_path: Path) -> None:
+    net = small()
+    plain = saved(net, tmp_path / "plain.cnz")
+    prune_round(net, PruneOptions(density=1.0), 1)
+    assert type(stored.forms_of(net)[EXPAND]) is Dense
+    assert saved(net, tmp_path / "pruned.cnz") == plain
 
 
 def test_a_file_of_another_net_is_named(tmp_path: Path) -> None:
@@ -151,6 +169,12 @@ def test_a_file_of_another_net_is_named(tmp_path: Path) -> None:
         ({**about, "arch": {**ARCH, "base_e": -1}}, "it names no net of this suite"),
         ({**about, "structure": [{"method": "other"}]}, "it names no net of this suite"),
         ({**about, "structure": [{"method": "quantize", "layers": ["x"]}]}, "it names no net of this suite"),
+        ({**about, "structure": [{"method": "quantize", "layers": ["layers.relu_conv1"]}]}, "it names no net"),
+        ({**about, "num_classes": 10.5}, "it names no net of this suite"),
+        ({**about, "num_classes": 10**9}, "layers.conv10.(bias|weight) is not as the net has it"),
+        ({**about, "in_channels": 10**12}, "(it names no net|layers.conv1.weight is not as)"),
+        ({**about, "arch": {**ARCH, "base_e": 10**7}}, "layers.* is not as the net has it"),
+        ({**about, "arch": {"name": "x", "net": "MobileNetV1", "width": 1e9}}, "(it names no net|.* is not as)"),
         ({**about, "structure": [7]}, "it names no net of this suite"),
         ({}, "it names no net of this suite"),
     ):

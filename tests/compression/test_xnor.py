@@ -183,8 +183,26 @@ def test_all_but_the_first_and_the_last_layer_of_squeezenet() -> None:
     assert (names[0], names[-1], len(names)) == ("layers.conv1", "layers.conv10", 30)
     assert list(hidden_layers(net)) == names[1:-1]
     binarise(net, activations=False)
-    assert [name for name, module in net.named_modules() if parametrize.is_parametrized(module)] == names[1:-1]
+    binary_layers = [name for name, module in net.named_modules() if parametrize.is_parametrized(module)]
+    assert binary_layers == [f"{name}.layer" for name in names[1:-1]]
     assert not any(isinstance(module, XnorBlock) for module in net.modules())
+
+
+def test_both_nets_have_the_same_batch_norm_before_each_binary_layer() -> None:
+    nets = [plain_net(), plain_net()]
+    for net, activations in zip(nets, (False, True), strict=True):
+        binarise(net, activations)
+    shapes = [
+        {name: tuple(tensor.shape) for name, tensor in net.state_dict().items() if ".norm." in name} for net in nets
+    ]
+    assert shapes[0] == shapes[1] and shapes[0]
+    x = normal(4, 1, 8, 8)
+    seen: list[Tensor] = []
+    block = next(module for module in nets[0].modules() if isinstance(getattr(module, "norm", None), nn.BatchNorm2d))
+    block.layer.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))  # type: ignore[union-attr]
+    nets[0](x)  # in training
+    torch.testing.assert_close(seen[0].mean((0, 2, 3)), torch.zeros(seen[0].shape[1]), atol=1e-5, rtol=0)
+    assert len(seen[0].unique()) > 2, "its inputs are real numbers"
 
 
 def test_linear_layers_between_are_binary_and_the_first_and_last_are_not() -> None:
@@ -291,7 +309,7 @@ def test_a_structure_that_is_not_ours(description: dict[str, object]) -> None:
 
 def test_an_option_that_is_neither_true_nor_false() -> None:
     assert XnorOptions().activations is True
-    with pytest.raises(UserError, match=r"compression.steps: activations=2: choose one of True, False"):
+    with pytest.raises(UserError, match=r"compression.steps: activations=2: must be true or false"):
         XnorOptions(activations=2)  # type: ignore[arg-type]
 
 
