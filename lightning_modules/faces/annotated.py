@@ -74,23 +74,36 @@ def faces_in(
 ) -> LandmarkSet:
     """The annotated faces (``split_in``) of the folder (or dlib XML file) ``root``, in whichever of the formats it is.
 
-    ``skipped`` is told what is wrong with a ``.pts`` or ``.ljson`` file, a face's eyes or a photo's head, and the face is
-    left out.
+    ``skipped`` is told what is wrong with a ``.pts`` or ``.ljson`` file, a face's eyes or a photo's head, or which photo is
+    not there, and the face is left out.
 
     Raises:
         UserError: none of the formats is there.
         CorruptFileError: a list is not in its format, or ``skipped`` is None and something is wrong; file and line are named.
     """
-    everything: dict[str, Any] = {"root": str(root), "test": "full", "subset": None}
+    told: list[str] = []
+
+    def tell(message: str) -> None:
+        told.append(message)
+        if skipped:
+            skipped(message)
+
+    tells = tell if skipped else None
+
     if (root / celeba.LANDMARKS).is_file():
-        found = celeba.read_celeba(everything)
+        found = celeba.read_celeba({"root": str(root)}, tells)
     elif (root / wflw.LISTS.format("test")).is_file():
-        found = wflw.read_wflw(everything)
-    elif root.suffix == ".xml" or (root.is_dir() and any(root.glob("*.xml"))):
-        found = {ALL: dlib_xml.read_dlib(root)}
+        found = {"test": wflw.read_list(root, "test", tells)}
+    elif root.suffix == ".xml":
+        found = {ALL: dlib_xml.read_dlib(root, tells)}
     else:
-        found = {ALL: pts.read_folder(root, skipped)}
+        listed = dlib_xml.read_dlib(root, tells) if any(root.glob("*.xml")) else []
+        found = {ALL: listed or pts.read_folder(root, tells)}
     faces = found[split_in(root)]
+    if not faces and told:
+        raise UserError(f"{root}: no annotated face there can be used; the first: {told[0]}")
+    if not faces and split_in(root) != ALL:
+        raise UserError(f"{root}: its lists have no face of the split {split_in(root)}")
     if not faces:
         raise UserError(
             f"{root}: no annotations there; they may be .pts, .ljson, dlib's .xml, or CelebA's or WFLW's lists"

@@ -221,8 +221,15 @@ def read_lines(path: Path) -> list[str]:
         raise CorruptFileError(f"{path} is no text ({error.reason} at byte {error.start})") from error
 
 
-def existing(path: Path, where: str) -> Path:
-    """``path``. Raises UserError, beginning with ``where``, unless it is a file."""
-    if not path.is_file():
-        raise UserError(f"{where}: names {path}, which is not there")
-    return path
+def existing(path: Path, where: str, skipped: Callable[[str], object] | None = None) -> Path | None:
+    """``path``, or None where it is no file and ``skipped``, which is told so, is given.
+
+    Raises UserError, beginning with ``where``, where it is no file otherwise.
+    """
+    if path.is_file():
+        return path
+    missing = f"{where}: names {path}, which is not there"
+    if not skipped:
+        raise UserError(missing)
+    skipped(missing)
+    return None

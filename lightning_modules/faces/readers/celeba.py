@@ -1,6 +1,6 @@
 """CelebA in the wild (Liu et al., 2015): whole pictures, not the aligned crops, with five points each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ PARTITION = "Eval/list_eval_partition.txt"
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 
 
-def read_celeba(data: Mapping[str, Any]) -> dict[str, list[Annotation]]:
+def read_celeba(data: Mapping[str, Any], skipped: Callable[[str], object] | None = None) -> dict[str, list[Annotation]]:
     """``train``, ``val`` and ``test`` of CelebA in ``data.root``, by its official partition.
+
+    ``skipped``, if given, is told which photo is not there.
 
     Raises:
         UserError: a file is not there.
@@ -29,6 +31,7 @@ def read_celeba(data: Mapping[str, Any]) -> dict[str, list[Annotation]]:
             f"{path}, line 1: the number of pictures is due there, and the names of the points below"
         )
     found: dict[str, list[Annotation]] = {split: [] for split in SPLITS.values()}
+    faces = 0
     for number, line in enumerate(lines[2:], 3):
         where, words = f"{path}, line {number}", line.split()
         if not words:
@@ -37,9 +40,9 @@ def read_celeba(data: Mapping[str, Any]) -> dict[str, list[Annotation]]:
             raise CorruptFileError(f"{where}: has {len(words)} words, and 11 are due: a file's name and five points")
         if words[0] not in split_of:
             raise CorruptFileError(f"{where}: {words[0]} is not in {PARTITION}")
-        picture = existing(root / PHOTOS / Path(words[0]).name, where)
-        found[split_of[words[0]]].append(Annotation(picture, numbers(words[1:], where).reshape(5, 2)))
-    faces = sum(map(len, found.values()))
+        points, faces = numbers(words[1:], where).reshape(5, 2), faces + 1
+        if picture := existing(root / PHOTOS / Path(words[0]).name, where, skipped):
+            found[split_of[words[0]]].append(Annotation(picture, points))
     if faces != int(lines[0]):
         raise CorruptFileError(f"{path}, line 1: says {lines[0].strip()} pictures, and there are {faces}")
     return found

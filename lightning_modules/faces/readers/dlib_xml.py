@@ -1,5 +1,6 @@
 """dlib's XML (as its tool imglab writes it): pictures with boxes, and in each box parts by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from xml.parsers import expat
 
@@ -10,10 +11,11 @@ from lightning_modules.faces.markup import MARKUPS
 from lightning_modules.faces.readers.annotation import Annotation, existing, numbers
 
 
-def read_dlib(path: Path) -> list[Annotation]:
+def read_dlib(path: Path, skipped: Callable[[str], object] | None = None) -> list[Annotation]:
     """Every box with parts in the XML file ``path``, or in those of the folder ``path``; pictures are named relative to it.
 
-    Boxes to be ignored, and those without parts, are left out; the parts' names give the points' order.
+    Boxes to be ignored, and those without parts, are left out; the parts' names give the points' order. A face that
+    several files list, as one of all and one of a split do, is one. ``skipped``, if given, is told which photo is not there.
 
     Raises:
         UserError: there is no such file, or a picture is not there.
@@ -22,12 +24,13 @@ def read_dlib(path: Path) -> list[Annotation]:
     files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise UserError(f"data.root={path}: must be dlib's XML file, or a folder with some")
-    return [face for file in files for face in _read(file)]
+    faces = (face for file in files for face in _read(file, skipped))
+    return list({(face.picture.resolve(), face.points.tobytes()): face for face in faces}.values())
 
 
-def _read(path: Path) -> list[Annotation]:
+def _read(path: Path, skipped: Callable[[str], object] | None) -> list[Annotation]:
     parser, found = expat.ParserCreate(), []
-    picture: list[Path] = []
+    picture: list[Path | None] = []
     parts: dict[str, tuple[str, str]] = {}
 
     def where() -> str:
@@ -35,7 +38,7 @@ def _read(path: Path) -> list[Annotation]:
 
     def start(tag: str, given: dict[str, str]) -> None:
         if tag == "image":
-            picture[:] = [existing(path.parent / _given(given, "file", where()), where())]
+            picture[:] = [existing(path.parent / _given(given, "file", where()), where(), skipped)]
         elif tag == "box":
             parts.clear()
             if given.get("ignore") == "1":
@@ -54,7 +57,8 @@ def _read(path: Path) -> list[Annotation]:
                 )
             named = [parts[name] for name in sorted(parts, key=_order)]
             points = numbers([number for pair in named for number in pair], where()).reshape(-1, 2)
-            found.append(Annotation(picture[0], points.astype(np.float32)))
+            if picture[0]:
+                found.append(Annotation(picture[0], points.astype(np.float32)))
 
     def refuse(*_: object) -> None:
         raise CorruptFileError(f"{where()}: declares an entity, which dlib's files never do")

@@ -1,6 +1,6 @@
 """WFLW (Wu et al., 2018, "Look at boundary"): 98 points, a box and six flags in a line for each face."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,21 @@ def read_wflw(data: Mapping[str, Any]) -> dict[str, list[Annotation]]:
     root, subset = Path(data["root"]), data["subset"]
     if subset not in (None, *FLAGS):
         raise UserError(f"data.subset={subset}: choose one of {', '.join(FLAGS)}, or null for all")
-    train, test = (_read_list(root, root / LISTS.format(split)) for split in ("train", "test"))
+    train, test = (read_list(root, split) for split in ("train", "test"))
     return {"train": train, "test": [face for face in test if subset is None or face.flags[subset]]}
 
 
-def _read_list(root: Path, path: Path) -> list[Annotation]:
-    return [
-        _face(root, line.split(), f"{path}, line {number}")
-        for number, line in enumerate(read_lines(path), 1)
-        if line.strip()
-    ]
+def read_list(root: Path, split: str, skipped: Callable[[str], object] | None = None) -> list[Annotation]:
+    """The faces of train or test alone. ``skipped``, if given, is told which photo is not there. Raises as ``read_wflw``."""
+    path = root / LISTS.format(split)
+    lines = [(number, line.split()) for number, line in enumerate(read_lines(path), 1) if line.strip()]
+    faces = (_face(root, words, f"{path}, line {number}", skipped) for number, words in lines)
+    return [face for face in faces if face]
 
 
-def _face(root: Path, words: list[str], where: str) -> Annotation:
+def _face(
+    root: Path, words: list[str], where: str, skipped: Callable[[str], object] | None = None
+) -> Annotation | None:
     if len(words) != TOKENS:
         raise CorruptFileError(f"{where}: has {len(words)} words, and {TOKENS} are due: 98 points, box, flags, path")
     flags = words[200:206]
@@ -43,8 +45,8 @@ def _face(root: Path, words: list[str], where: str) -> Annotation:
         raise CorruptFileError(f"{where}: the flags are {' '.join(flags)}, and each must be 0 or 1")
     numbers(words[196:200], where)
     points = numbers(words[:196], where).reshape(98, 2)
-    picture = existing(_inside(root / PHOTOS, words[206], where), where)
-    return Annotation(picture, points, {name: float(flag) for name, flag in zip(FLAGS, flags, strict=True)})
+    picture = existing(_inside(root / PHOTOS, words[206], where), where, skipped)
+    return picture and Annotation(picture, points, {name: float(flag) for name, flag in zip(FLAGS, flags, strict=True)})
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:

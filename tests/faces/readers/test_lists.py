@@ -158,6 +158,41 @@ def test_dlib_boxes_with_parts_are_faces(xml: Path) -> None:
     assert np.array_equal(faces_in(xml.parent, 68, "picture").points, found.points)
 
 
+@pytest.mark.parametrize("kind", ["xml", "celeba_data", "wflw_data"])
+def test_a_photo_that_is_missing_is_skipped_where_one_may(kind: str, request: pytest.FixtureRequest) -> None:
+    made = request.getfixturevalue(kind)
+    root = made if kind == "xml" else Path(made["root"])
+    names = faces_in(root).names
+    missing = (root.parent if kind == "xml" else root) / names[0]
+    missing.unlink()
+    with pytest.raises(UserError, match=f"names {missing}, which is not there"):
+        faces_in(root)
+    said: list[str] = []
+    left = [name for name in names if name != names[0]]
+    if left:
+        assert list(faces_in(root, skipped=said.append).names) == left
+    else:
+        with pytest.raises(UserError, match=f"no annotated face there can be used; the first: .*names {missing}"):
+            faces_in(root, skipped=said.append)
+    assert f"names {missing}, which is not there" in said[0]
+
+
+def test_of_wflw_the_test_list_is_enough(wflw_data: dict[str, Any]) -> None:
+    root = Path(wflw_data["root"])
+    found = faces_in(root)
+    (root / wflw.LISTS.format("train")).unlink()
+    assert list(faces_in(root).names) == list(found.names)
+    (root / wflw.LISTS.format("test")).write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match="its lists have no face of the split test"):
+        faces_in(root)
+
+
+def test_a_face_that_several_files_list_is_one(xml: Path) -> None:
+    found = faces_in(xml.parent)
+    (xml.parent / "all.xml").write_bytes(xml.read_bytes())
+    assert list(faces_in(xml.parent).names) == list(found.names)
+
+
 def test_of_a_picture_with_several_faces_each_is_cut_out(xml: Path) -> None:
     found, whole = faces_in(xml, margin=0.0), faces_in(xml, view="picture")
     assert found.images[0].shape == (30, 40, 3) and np.array_equal(found.points[0], whole.points[0])

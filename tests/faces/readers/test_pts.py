@@ -101,6 +101,22 @@ def test_a_folder_without_annotations_is_one_line(tmp_path: Path, photo: Photo) 
         faces_in(tmp_path)
 
 
+def test_a_folder_of_which_nothing_can_be_used_says_why(tmp_path: Path, photo: Photo) -> None:
+    photo("a.jpg")
+    (tmp_path / "a.pts").write_text("n_points: 68\n{\n}\n", encoding="utf-8")
+    said: list[str] = []
+    with pytest.raises(UserError, match=r"no annotated face there can be used; the first: .*a\.pts, line 1: no \.pts"):
+        faces_in(tmp_path, skipped=said.append)
+    assert len(said) == 1
+
+
+def test_an_xml_without_faces_hides_no_points(tmp_path: Path, photo: Photo) -> None:
+    photo("a.jpg")
+    written(tmp_path / "a.pts", face(68))
+    (tmp_path / "info.xml").write_text("<a/>", encoding="utf-8")
+    assert list(faces_in(tmp_path).names) == ["a.jpg"]
+
+
 W300 = {
     "dataset": "W300",
     "points": 5,
