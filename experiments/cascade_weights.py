@@ -7,52 +7,69 @@ the worst, and not chosen by the test faces.
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.landmark_export import levels_of, net_of
+from experiments.landmark_export import levels_of, net_of, onnx_of_cascade
 from experiments.suite.files import write_bytes
 from experiments.suite.paths import published, shown
 from experiments.suite.record import Record
 from experiments.suite.store import Run
-from lightning_modules.cascade_files import level_file, load_level
+from lightning_modules.cascade_files import level_file, load, load_level
 from lightning_modules.errors import CorruptFileError, UserError
 
 METRIC = "val/nme"
 LARGEST = 2**20  # bytes
 
 
-def paths() -> list[Path]:
-    return [published() / "weights" / f"landmarks_level_{number}.safetensors" for number in (1, 2)]
+def paths(folder: Path | None = None) -> list[Path]:
+    """The levels' files in ``folder``, by default the published ones; level_1's first."""
+    return [(folder or published() / "weights") / f"landmarks_level_{number}.safetensors" for number in (1, 2)]
 
 
-def problem(run_ids: Sequence[str]) -> str | None:
-    """What is wrong with the files that are there: they are not of the runs ``run_ids``, level_1's first. None: nothing."""
+def problem(run_ids: Sequence[str], seeds: Sequence[int] = ()) -> str | None:
+    """What is wrong with the files that are there: they are not of the runs ``run_ids``, level_1's first, or not of the
+    seed that is to be chosen among those of ``seeds`` that are done here. None: nothing."""
     try:
-        found = [load_level(path)[1].get("run_id") for path in paths()]
+        abouts = [load_level(path)[1] for path in paths()]
     except CorruptFileError as error:
         return str(error)
+    there, found = shown(paths()[0].parent), [about.get("run_id") for about in abouts]
     if found != list(run_ids):
-        return (
-            f"{shown(paths()[0].parent)} has the weights of {', '.join(map(str, found))}, not of {', '.join(run_ids)}"
-        )
+        return f"{there} has the weights of {', '.join(map(str, found))}, not of {', '.join(run_ids)}"
+    chosen = _chosen(run_ids[-1], seeds)
+    if chosen is not None and abouts[-1].get("seed") != chosen.seed:
+        return f"{there} has the weights of seed {abouts[-1].get('seed')}; of the seeds done now it is {chosen.seed}"
     return None
 
 
-def publish(run_id: str, seeds: list[int]) -> list[Path]:
+def onnx(folder: Path) -> bytes:
+    """The cascade of the levels' files in ``folder`` as one ONNX file. Raises CorruptFileError as ``cascade_files.load``."""
+    about = load_level(paths(folder)[-1])[1]
+    return onnx_of_cascade(
+        load(paths(folder)), about["points"], {"run": str(about.get("run_id")), "seed": str(about.get("seed"))}
+    )
+
+
+def publish(run_id: str, seeds: Sequence[int]) -> list[Path]:
     """Writes the files of a level_2's runs and of its level_1; none where no seed is done here.
 
     Raises:
         UserError: the weights of the run are gone.
     """
-    records = [record for seed in seeds if (record := Run(run_id, seed).record()) and record.status == "done"]
-    if not records:
+    second = _chosen(run_id, seeds)
+    if second is None:
         return []
-    mean = sum(record.metrics[METRIC] for record in records) / len(records)
-    second = min(records, key=lambda record: (abs(record.metrics[METRIC] - mean), record.seed))
     for number, (path, record) in enumerate(zip(paths(), levels_of(second), strict=True), 1):
         content = _file(number, record)
         if len(content) > LARGEST:
             raise UserError(f"{shown(path)}: {len(content):,} bytes are more than {LARGEST:,}; publish a smaller net")
         write_bytes(path, content)
     return paths()
+
+
+def _chosen(run_id: str, seeds: Sequence[int]) -> Record | None:
+    """None where no seed is done here."""
+    records = [record for seed in seeds if (record := Run(run_id, seed).record()) and record.status == "done"]
+    mean = sum(record.metrics[METRIC] for record in records) / max(1, len(records))
+    return min(records, key=lambda record: (abs(record.metrics[METRIC] - mean), record.seed), default=None)
 
 
 def _file(number: int, record: Record) -> bytes:

@@ -2,10 +2,12 @@
 
 python -m experiments.export run=<run id> seed=0 format=onnx
 python -m experiments.export format=safetensors source=model.cnz
+python -m experiments.export format=onnx source=results/published/weights
 
     cnz           the compressed file of the run; of a plain run its weights as they are
     safetensors   weights in float32, as the net has them; with ``source`` those that a .cnz file decodes to
-    onnx          the net in float32, checked against PyTorch's outputs; of level_2 the whole cascade, crops and all
+    onnx          the net in float32, checked against PyTorch's outputs; of level_2 the whole cascade, crops and all;
+                  with ``source`` that of a folder with both levels' files
     onnx-int8     the same in integers: min-max ranges of some training batches
 
 Written to results/local/exports, or to ``path``. ``root``: where the data lie, if the run was told.
@@ -103,12 +105,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _decoded(own: dict[str, Any]) -> bytes:
-    """The weights of a .cnz file, without a run."""
+    """The weights of a .cnz file, or the cascade of a folder with its levels, without a run."""
+    path = Path(own["source"])
+    if own["format"] == "onnx" and path.is_dir() and own["run"] is None:
+        from experiments import cascade_weights
+
+        with naming(path):
+            return cascade_weights.onnx(path)
     if own["format"] != "safetensors" or own["run"] is not None:
-        raise UserError(f"source={own['source']}: goes with format=safetensors and without run; leave it out")
+        raise UserError(
+            f"source={own['source']}: is a .cnz file with format=safetensors, or a folder with a cascade's levels with "
+            "format=onnx, and goes without run; leave it out"
+        )
     from lightning_modules.compression import stored  # imports torch, which takes seconds
 
-    path = Path(own["source"])
     with naming(path):
         net, metadata = stored.load(path)
     return _weights(net, metadata["arch"]["name"])

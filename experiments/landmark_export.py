@@ -1,5 +1,7 @@
 """The nets of a finished cascade, from its records: for export, for publishing, for whoever looks at faces with them."""
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from experiments.ancestors import trained
@@ -49,9 +51,14 @@ def cascade_of(record: Record) -> Cascade:
 
 
 def onnx_of(record: Record) -> bytes:
-    """One ONNX file with all levels inside, checked against PyTorch's points."""
+    """``onnx_of_cascade`` of all levels up to that of the record."""
+    about = {"run": record.run_id, "seed": str(record.seed)}
+    return onnx_of_cascade(cascade_of(record), record.config["data"]["points"], about)
+
+
+def onnx_of_cascade(cascade: Cascade, points: int, about: Mapping[str, str]) -> bytes:
+    """One ONNX file with all levels inside, checked against PyTorch's points. ``about``: texts to keep in it."""
     from lightning_modules.landmark_onnx import exported
 
-    points = record.config["data"]["points"]
     names = list(NAMES_OF_5) if points == len(NAMES_OF_5) else [str(number) for number in range(points)]
-    return exported(cascade_of(record), {"run": record.run_id, "seed": str(record.seed)}, names)
+    return exported(cascade, about, names)

@@ -93,10 +93,10 @@ def _publish_weights(request: Request, replace: bool) -> int:
     from experiments import cascade_weights  # imports torch, which takes seconds
 
     if all(path.is_file() for path in cascade_weights.paths()) and not replace:
-        if problem := cascade_weights.problem([*row.parents, row.contract_id]):
+        if problem := cascade_weights.problem([*row.parents, row.contract_id], request.table.seeds):
             print_line(f"warning: {problem}; replace=true writes them anew")
         return 0
-    return len(cascade_weights.publish(row.contract_id, list(request.table.seeds)))
+    return len(cascade_weights.publish(row.contract_id, request.table.seeds))
 
 
 def _costs(request: Request) -> list[Cost]:

@@ -25,8 +25,17 @@ FIELDS = {"level": int, "arch": dict, "points": int, "landmarks": dict, "mean": 
 
 
 def level_file(net: nn.Module, about: Mapping[str, Any]) -> bytes:
-    """The file of a level: numbers in 16 bits. ``about`` has ``FIELDS`` and whatever else is to be known of it."""
+    """The file of a level: numbers in 16 bits. ``about`` has ``FIELDS`` and whatever else is to be known of it.
+
+    Raises:
+        UserError: a number is none, or too large for 16 bits.
+    """
     tensors = {name: _half(tensor.detach().cpu()) for name, tensor in net.state_dict().items()}
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"level_{about['level']}: {name} has a number that half precision cannot hold; train it anew"
+            )
     return save(tensors, {KEY: json.dumps(dict(about), allow_nan=False)})
 
 
@@ -45,6 +54,8 @@ def load_level(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             if shapes != {name: list(tensor.shape) for name, tensor in wanted.items()}:
                 raise ValueError("its tensors are not those of the net that it names")
             held = {name: file.get_tensor(name).to(tensor.dtype) for name, tensor in wanted.items()}
+            if not all(tensor.isfinite().all() for tensor in held.values()):
+                raise ValueError("a number in it is not finite")
     except (SafetensorError, UserError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CorruptFileError(f"{path}: is no level of a cascade ({reason}); write it again") from error

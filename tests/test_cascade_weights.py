@@ -4,9 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
-from experiments import cascade_weights
+from experiments import cascade_weights, export
 from lightning_modules import cascade_files
+from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.nets import LandmarkMobileNetV2
 from tests.test_landmark_photos import ABOUT
 
@@ -34,11 +38,55 @@ def test_the_seed_is_chosen_by_the_validation_faces(monkeypatch: pytest.MonkeyPa
     assert [path.read_bytes() for path in written] == [b"1 of 1", b"2 of 1"]
 
 
-def test_weights_of_other_runs_are_told() -> None:
-    for number, path in enumerate(cascade_weights.paths(), 1):
+def written(folder: Path | None = None) -> None:
+    """Both levels' files of seed 0."""
+    for number, path in enumerate(cascade_weights.paths(folder), 1):
         path.parent.mkdir(parents=True, exist_ok=True)
-        about = {**ABOUT, "level": number, "run_id": f"run-{number}"}
+        about = {**ABOUT, "level": number, "run_id": f"run-{number}", "seed": 0}
         path.write_bytes(cascade_files.level_file(LandmarkMobileNetV2(), about))
+
+
+def test_weights_of_another_seed_than_is_to_be_chosen_now_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    written()
+    errors = {0: 9.0, 1: 6.0, 2: 3.0}
+    monkeypatch.setattr(
+        cascade_weights,
+        "Run",
+        lambda run_id, seed: SimpleNamespace(
+            record=lambda: SimpleNamespace(status="done", seed=seed, metrics={"val/nme": errors[seed]})
+        ),
+    )
+    assert cascade_weights.problem(["run-1", "run-2"], [0]) is None
+    said = cascade_weights.problem(["run-1", "run-2"], [0, 1, 2])
+    assert str(said).endswith("has the weights of seed 0; of the seeds done now it is 1")
+
+
+def test_a_number_that_is_not_finite_is_neither_written_nor_read(tmp_path: Path) -> None:
+    net = LandmarkMobileNetV2()
+    with torch.no_grad():
+        next(net.parameters()).view(-1)[0] = 1e6
+    with pytest.raises(UserError, match=r"level_1: .* has a number that half precision cannot hold"):
+        cascade_files.level_file(net, {**ABOUT, "level": 1})
+    path = tmp_path / "level.safetensors"
+    path.write_bytes(cascade_files.level_file(LandmarkMobileNetV2(), {**ABOUT, "level": 1}))
+    with safe_open(path, framework="pt") as file:
+        about, held = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    next(iter(held.values())).view(-1)[0] = float("nan")
+    path.write_bytes(save(held, about))
+    with pytest.raises(CorruptFileError, match="a number in it is not finite"):
+        cascade_files.load_level(path)
+
+
+@pytest.mark.slow
+def test_the_files_are_one_onnx_file(tmp_path: Path) -> None:
+    """``exported`` itself compares it with the cascade on pictures."""
+    written(tmp_path / "weights")
+    assert export.main(["format=onnx", f"source={tmp_path / 'weights'}", f"path={tmp_path / 'cascade.onnx'}"]) == 0
+    assert (tmp_path / "cascade.onnx").stat().st_size > 10**6
+
+
+def test_weights_of_other_runs_are_told() -> None:
+    written()
     assert cascade_weights.problem(["run-1", "run-2"]) is None
     assert str(cascade_weights.problem(["run-1", "run-3"])).endswith("weights of run-1, run-2, not of run-1, run-3")
     cascade_weights.paths()[0].write_bytes(b"nothing")
