@@ -32,6 +32,7 @@ from experiments.suite.timings import structural
 from lightning_modules.errors import CorruptFileError, UserError
 
 LANDMARKS = "landmarks"  # the task whose parts of a run are in experiments/landmark_run.py
+FIRST_PROCESS = "COMPACT_NETS_FIRST_PROCESS"  # set for the processes that a run of several starts: its process id
 LAUNCHER = ("hydra/launcher", "hydra.launcher")  # what only a sweep has
 # What a plain run has no part in, though checking its fields, or a compressed run that begins with it, loads it.
 COMPRESSION = (
@@ -96,7 +97,8 @@ def follow(config: dict[str, Any]) -> None:
     """The part of one of several processes (DDP) but the first, which started this one, has claimed the run and ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first says so, once
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    first = int(os.environ.get(FIRST_PROCESS, os.getppid()))  # which may be gone by now
+    threading.Thread(target=_end_with, args=(first,), daemon=True).start()
     from lightning_modules import experiment
 
     built = experiment.build(config, DATA_CACHE)
@@ -309,6 +311,8 @@ def main(arguments: list[str]) -> int:
     if config["trainer"]["devices"] > 1 and int(os.environ.get("LOCAL_RANK", 0)) > 0:
         follow(config)
     else:
+        if config["trainer"]["devices"] > 1:
+            os.environ[FIRST_PROCESS] = str(os.getpid())
         run(config)
     return 0
 

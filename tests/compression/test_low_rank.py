@@ -289,6 +289,13 @@ def test_a_layer_below_the_least_rank_is_left_alone_whether_it_is_trained_or_not
     assert set(done.factors) == {"hidden"} and done.left == {"output": "rank 1 is below 2"}
 
 
+def test_the_ranks_of_ten_classes_are_those_that_the_notes_of_table2_and_table13_say() -> None:
+    """Of AlexNet at a quarter of its width, SqueezeNet 1.1 and MobileNet 0.25."""
+    assert rank_of_ratio(10, 4096 // 4, 5.0) == 1
+    assert [rank_of_ratio(10, 512, ratio) for ratio in (1.5, 2.0, 3.0)] == [6, 4, 3]
+    assert rank_of_ratio(10, 1024 // 4, 2.0) == 4
+
+
 def test_higher_ratios_have_lower_ranks() -> None:
     ranks = [rank_of_ratio(64, 576, ratio) for ratio in (1.5, 2, 4, 8)]
     assert all(later < earlier for earlier, later in itertools.pairwise(ranks))

@@ -32,7 +32,6 @@ class Machine:
         self.test_error, self.diverges_at = test_error, diverges_at
         self.started: list[tuple[str, ...]] = []
         self.stopped = 0
-        self.dies_after: int | None = None
 
     def popen(self, command: Sequence[str], **_: Any) -> SimpleNamespace:
         overrides = [word for word in command[3:] if not word.startswith(("label=", "tags=", "seed=", "trainer."))]
