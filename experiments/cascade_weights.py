@@ -26,7 +26,7 @@ def paths(folder: Path | None = None) -> list[Path]:
 
 def problem(run_ids: Sequence[str], seeds: Sequence[int] = ()) -> str | None:
     """What is wrong with the files that are there: they are not of the runs ``run_ids``, level_1's first, or not of the
-    seed that is to be chosen among those of ``seeds`` that are done here. None: nothing."""
+    seed that is to be chosen among those of ``seeds`` that are done here, or not that run's own. None: nothing."""
     try:
         abouts = [load_level(path)[1] for path in paths()]
     except CorruptFileError as error:
@@ -37,6 +37,8 @@ def problem(run_ids: Sequence[str], seeds: Sequence[int] = ()) -> str | None:
     chosen = _chosen(run_ids[-1], seeds)
     if chosen is not None and abouts[-1].get("seed") != chosen.seed:
         return f"{there} has the weights of seed {abouts[-1].get('seed')}; of the seeds done now it is {chosen.seed}"
+    if chosen is not None and abouts[-1].get("weights_sha256") != chosen.result["weights_sha256"]:
+        return f"{there} has other weights than the run of seed {chosen.seed} that is done here"
     return None
 
 
@@ -84,5 +86,6 @@ def _file(number: int, record: Record) -> bytes:
         "data": {"name": data["name"], "version": data.get("version")},
         "run_id": record.run_id,
         "seed": record.seed,
+        "weights_sha256": record.result["weights_sha256"],
     }
     return level_file(net_of(record), about)

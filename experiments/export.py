@@ -107,6 +107,8 @@ def main(arguments: list[str]) -> int:
 def _decoded(own: dict[str, Any]) -> bytes:
     """The weights of a .cnz file, or the cascade of a folder with its levels, without a run."""
     path = Path(own["source"])
+    if not path.exists():
+        raise UserError(f"source={path}: no such file or folder")
     if own["format"] == "onnx" and path.is_dir() and own["run"] is None:
         from experiments import cascade_weights
 

@@ -154,13 +154,17 @@ def check_box(box: Sequence[float], size: tuple[int, int]) -> None:
 
 
 def pictures_in(folder: Path, out: Path) -> list[Path]:
-    """The pictures below ``folder`` but for those below ``out``, where drawings go, if that is in it."""
+    """The pictures below ``folder``, links that lead nowhere among them, but for hidden ones (a system's own thumbnails) and
+    those below ``out``, where drawings go, if that is in it."""
     drawings = out.resolve()
     own = drawings if folder.resolve() in drawings.parents else None
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and own not in path.resolve().parents
+        if path.suffix.lower() in SUFFIXES
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and own not in path.resolve().parents
     )
 
 

@@ -28,6 +28,7 @@ from lightning_modules.errors import UserError, check_choice
 
 OWN = {"image": None, "box": None, "metrics": False, "view": None, "out": None, "weights": None}
 VIEWS = ("auto", "picture", "face")
+ENDING = ".png"  # of drawings
 LEAST = 4  # pixels of a box's side
 LEVELS = ("landmarks_level_1.safetensors", "landmarks_level_2.safetensors")
 
@@ -69,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
 def drawing(path: Path) -> Path:
     """What the drawing of a picture is called: a.jpg and a.png of a folder have each their own."""
-    return path.with_name(f"{path.name}.png")
+    return path.with_name(f"{path.name}{ENDING}")
 
 
 def _check_use(own: dict[str, Any]) -> None:
@@ -89,6 +90,8 @@ def _check_out(out: Path, image: Path) -> None:
         raise UserError(f"out={out}: is image={image} itself, which stays as it is; name another place")
     if out.is_dir() != image.is_dir() and out.exists():
         raise UserError(f"out={out}: " + ("is a folder; name a file" if out.is_dir() else "is a file; name a folder"))
+    if not image.is_dir() and out.suffix.lower() != ENDING:
+        raise UserError(f"out={out}: drawings are {ENDING} files; name it {out.stem}{ENDING}")
 
 
 def _folder(finder: Any, folder: Path, box: Any, out: Path) -> tuple[list[Any], list[str]]:

@@ -14,6 +14,8 @@ from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.nets import LandmarkMobileNetV2
 from tests.test_landmark_photos import ABOUT
 
+SHA256 = "of the run's weights"
+
 
 @pytest.fixture(autouse=True)
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -42,7 +44,7 @@ def written(folder: Path | None = None) -> None:
     """Both levels' files of seed 0."""
     for number, path in enumerate(cascade_weights.paths(folder), 1):
         path.parent.mkdir(parents=True, exist_ok=True)
-        about = {**ABOUT, "level": number, "run_id": f"run-{number}", "seed": 0}
+        about = {**ABOUT, "level": number, "run_id": f"run-{number}", "seed": 0, "weights_sha256": SHA256}
         path.write_bytes(cascade_files.level_file(LandmarkMobileNetV2(), about))
 
 
@@ -53,12 +55,19 @@ def test_weights_of_another_seed_than_is_to_be_chosen_now_are_told(monkeypatch: 
         cascade_weights,
         "Run",
         lambda run_id, seed: SimpleNamespace(
-            record=lambda: SimpleNamespace(status="done", seed=seed, metrics={"val/nme": errors[seed]})
+            record=lambda: SimpleNamespace(
+                status="done", seed=seed, metrics={"val/nme": errors[seed]}, result={"weights_sha256": sha256[0]}
+            )
         ),
     )
+    sha256 = [SHA256]
     assert cascade_weights.problem(["run-1", "run-2"], [0]) is None
     said = cascade_weights.problem(["run-1", "run-2"], [0, 1, 2])
     assert str(said).endswith("has the weights of seed 0; of the seeds done now it is 1")
+    sha256[0] = "of weights that were trained anew"
+    assert str(cascade_weights.problem(["run-1", "run-2"], [0])).endswith(
+        "has other weights than the run of seed 0 that is done here"
+    )
 
 
 def test_a_number_that_is_not_finite_is_neither_written_nor_read(tmp_path: Path) -> None:

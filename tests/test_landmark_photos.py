@@ -105,6 +105,7 @@ def test_where_a_drawing_goes_unless_it_is_said(says: Says, folder: Path, tmp_pa
         ("box=1,1,20,3", "box=1,1,20,3: give left, top, width and height in pixels"),
         ("box=1,1,nan,20", "box=1,1,nan,20: give left, top, width and height"),
         ("view=face", "view=face: is of metrics=true; leave it out"),
+        ("out=found.jpg", "out=found.jpg: drawings are .png files; name it found.png"),
     ],
 )
 def test_a_mistake_is_one_line(says: Says, folder: Path, arguments: str, said: str) -> None:
@@ -184,6 +185,22 @@ def test_pictures_of_16_bits_and_with_transparency(tmp_path: Path) -> None:
     Image.fromarray(clear).save(tmp_path / "clear.png")
     found = np.asarray(opened(tmp_path / "clear.png"))
     assert (found[:, :8] == 255).all() and (found[:, 8:] == (200, 10, 10)).all()
+
+
+def test_pixels_in_floating_point_are_refused(says: Says, tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 1024, dtype=np.float32).reshape(32, 32)).save(tmp_path / "float.tif")
+    status, text, said = says(f"image={tmp_path / 'float.tif'}")
+    assert (status, text) == (1, "") and "float.tif: cannot be read (pixels in floating point" in said
+
+
+def test_a_link_that_leads_nowhere_is_told_and_hidden_files_are_not(says: Says, folder: Path) -> None:
+    (folder / "lost.jpg").symlink_to(folder / "gone.jpg")
+    (folder / "._a.jpg").write_bytes(b"what macOS keeps beside a file")
+    (folder / ".thumbnails").mkdir()
+    (folder / "a.jpg").rename(folder / ".thumbnails" / "a.jpg")
+    status, text, said = says(f"image={folder}")
+    assert status == 1 and len(json.loads(text)) == 2
+    assert said.count("skipped: ") == 1 and "lost.jpg: cannot be read" in said
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), struct.error("unpack"), ZeroDivisionError()])

@@ -74,8 +74,8 @@ def faces_in(
 ) -> LandmarkSet:
     """The annotated faces (``split_in``) of the folder (or dlib XML file) ``root``, in whichever of the formats it is.
 
-    ``skipped`` is told what is wrong with a ``.pts`` or ``.ljson`` file, a face's eyes or a photo's head, or which photo is
-    not there, and the face is left out.
+    ``skipped`` is told what is wrong with a ``.pts``, ``.ljson`` or ``.xml`` file, a face's parts or eyes or a photo's head,
+    or which photo is not there, and the face is left out.
 
     Raises:
         UserError: none of the formats is there.
@@ -91,7 +91,7 @@ def faces_in(
     tells = tell if skipped else None
 
     if (root / celeba.LANDMARKS).is_file():
-        found = celeba.read_celeba({"root": str(root)}, tells)
+        found = celeba.read_celeba({"root": str(root)}, tells, ("test",))
     elif (root / wflw.LISTS.format("test")).is_file():
         found = {"test": wflw.read_list(root, "test", tells)}
     elif root.suffix == ".xml":

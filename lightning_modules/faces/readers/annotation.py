@@ -66,7 +66,12 @@ def photo_size(path: Path) -> tuple[int, int]:
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """The picture in RGB of 8 bits: numbers of 16 bits are scaled to them, what is transparent lies on white."""
+    """The picture in RGB of 8 bits: numbers of 16 bits are scaled to them, what is transparent lies on white.
+
+    Raises ValueError for pixels in floating point, whose white is not known.
+    """
+    if image.mode == "F":
+        raise ValueError("pixels in floating point; save it with 8 or 16 bits")
     if image.mode.startswith("I"):
         return Image.fromarray(np.clip(np.asarray(image) / 257 + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:

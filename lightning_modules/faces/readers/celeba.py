@@ -1,6 +1,6 @@
 """CelebA in the wild (Liu et al., 2015): whole pictures, not the aligned crops, with five points each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,12 @@ PARTITION = "Eval/list_eval_partition.txt"
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 
 
-def read_celeba(data: Mapping[str, Any], skipped: Callable[[str], object] | None = None) -> dict[str, list[Annotation]]:
-    """``train``, ``val`` and ``test`` of CelebA in ``data.root``, by its official partition.
+def read_celeba(
+    data: Mapping[str, Any],
+    skipped: Callable[[str], object] | None = None,
+    splits: Container[str] = tuple(SPLITS.values()),
+) -> dict[str, list[Annotation]]:
+    """``train``, ``val`` and ``test`` of CelebA in ``data.root``, by its official partition; faces of ``splits`` alone.
 
     ``skipped``, if given, is told which photo is not there.
 
@@ -41,8 +45,9 @@ def read_celeba(data: Mapping[str, Any], skipped: Callable[[str], object] | None
         if words[0] not in split_of:
             raise CorruptFileError(f"{where}: {words[0]} is not in {PARTITION}")
         points, faces = numbers(words[1:], where).reshape(5, 2), faces + 1
-        if picture := existing(root / PHOTOS / Path(words[0]).name, where, skipped):
-            found[split_of[words[0]]].append(Annotation(picture, points))
+        split = split_of[words[0]]
+        if split in splits and (picture := existing(root / PHOTOS / Path(words[0]).name, where, skipped)):
+            found[split].append(Annotation(picture, points))
     if faces != int(lines[0]):
         raise CorruptFileError(f"{path}, line 1: says {lines[0].strip()} pictures, and there are {faces}")
     return found

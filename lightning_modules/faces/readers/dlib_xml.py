@@ -1,6 +1,6 @@
 """dlib's XML (as its tool imglab writes it): pictures with boxes, and in each box parts by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from xml.parsers import expat
 
@@ -15,7 +15,8 @@ def read_dlib(path: Path, skipped: Callable[[str], object] | None = None) -> lis
     """Every box with parts in the XML file ``path``, or in those of the folder ``path``; pictures are named relative to it.
 
     Boxes to be ignored, and those without parts, are left out; the parts' names give the points' order. A face that
-    several files list, as one of all and one of a split do, is one. ``skipped``, if given, is told which photo is not there.
+    several files list, as one of all and one of a split do, is one. ``skipped``, if given, is told which photo is not there
+    and which box or file is not in the format, and that is left out.
 
     Raises:
         UserError: there is no such file, or a picture is not there.
@@ -31,34 +32,43 @@ def read_dlib(path: Path, skipped: Callable[[str], object] | None = None) -> lis
 def _read(path: Path, skipped: Callable[[str], object] | None) -> list[Annotation]:
     parser, found = expat.ParserCreate(), []
     picture: list[Path | None] = []
-    parts: dict[str, tuple[str, str]] = {}
+    box: dict[str, str] = {}
+    parts: list[tuple[str, dict[str, str]]] = []  # where each stands, and what it says
 
     def where() -> str:
         return f"{path}, line {parser.CurrentLineNumber}"
 
+    def tell(error: CorruptFileError) -> None:
+        if not skipped:
+            raise error
+        skipped(str(error))
+
     def start(tag: str, given: dict[str, str]) -> None:
         if tag == "image":
-            picture[:] = [existing(path.parent / _given(given, "file", where()), where(), skipped)]
+            picture[:] = [None]
+            try:
+                picture[:] = [existing(path.parent / _given(given, "file", where()), where(), skipped)]
+            except CorruptFileError as error:
+                tell(error)
         elif tag == "box":
+            box.clear()
+            box.update(given)
             parts.clear()
-            if given.get("ignore") == "1":
-                parts["ignore"] = ("", "")
         elif tag == "part":
-            parts[_given(given, "name", where())] = (_given(given, "x", where()), _given(given, "y", where()))
+            parts.append((where(), given))
 
     def end(tag: str) -> None:
-        if tag == "box" and parts and "ignore" not in parts:
+        if tag != "box" or not parts or box.get("ignore") == "1":
+            return
+        try:
             if not picture:
                 raise CorruptFileError(f"{where()}: a box outside of any image")
-            if len(parts) not in MARKUPS[1:]:
-                known = " and ".join(map(str, MARKUPS[1:]))
-                raise CorruptFileError(
-                    f"{where()}: a box has {len(parts)} parts; those of the markups known are {known}"
-                )
-            named = [parts[name] for name in sorted(parts, key=_order)]
-            points = numbers([number for pair in named for number in pair], where()).reshape(-1, 2)
-            if picture[0]:
-                found.append(Annotation(picture[0], points.astype(np.float32)))
+            points = _points(parts, where())
+        except CorruptFileError as error:
+            tell(error)
+            return
+        if picture[0]:
+            found.append(Annotation(picture[0], points))
 
     def refuse(*_: object) -> None:
         raise CorruptFileError(f"{where()}: declares an entity, which dlib's files never do")
@@ -67,8 +77,22 @@ def _read(path: Path, skipped: Callable[[str], object] | None) -> list[Annotatio
     try:
         parser.Parse(path.read_bytes(), True)
     except expat.ExpatError as error:
-        raise CorruptFileError(f"{path}, line {error.lineno}: no XML ({expat.ErrorString(error.code)})") from error
+        tell(CorruptFileError(f"{path}, line {error.lineno}: no XML ({expat.ErrorString(error.code)})"))
+        return []
+    except CorruptFileError as error:
+        tell(error)
+        return []
     return found
+
+
+def _points(parts: Sequence[tuple[str, Mapping[str, str]]], where: str) -> np.ndarray:
+    """(K, 2) float32 of a box's parts, in the order of their names. Raises CorruptFileError."""
+    named = {_given(part, "name", place): (_given(part, "x", place), _given(part, "y", place)) for place, part in parts}
+    if len(named) not in MARKUPS[1:]:
+        known = " and ".join(map(str, MARKUPS[1:]))
+        raise CorruptFileError(f"{where}: a box has {len(named)} parts; those of the markups known are {known}")
+    words = [word for name in sorted(named, key=_order) for word in named[name]]
+    return numbers(words, where).reshape(-1, 2).astype(np.float32)
 
 
 def _order(name: str) -> tuple[int, str]:

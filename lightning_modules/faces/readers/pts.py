@@ -24,21 +24,23 @@ TESTS = {
 
 
 def read_pts(path: Path) -> np.ndarray:
-    """(K, 2) 0-based from ``version: 1``, ``n_points: K``, ``{``, K lines ``x y`` that count from 1, ``}``.
+    """(K, 2) 0-based from ``version: 1`` (some have none), ``n_points: K``, ``{``, K lines ``x y`` that count from 1, ``}``.
 
     Raises CorruptFileError, naming file and line.
     """
     lines = [(number, line.strip()) for number, line in enumerate(read_lines(path), 1) if line.strip()]
-    head = [line for _, line in lines[:3]]
-    if len(head) < 3 or not head[0].startswith("version:") or not head[1].startswith("n_points:") or head[2] != "{":
+    if lines and lines[0][1].startswith("version:"):
+        del lines[0]
+    head = [line for _, line in lines[:2]]
+    if len(head) < 2 or not head[0].startswith("n_points:") or head[1] != "{":
         raise CorruptFileError(f"{path}, line 1: no .pts file; 'version: 1', 'n_points: 68' and '{{' come first")
-    declared = head[1].partition(":")[2].strip()
-    body = lines[3:]
+    declared = head[0].partition(":")[2].strip()
+    body = lines[2:]
     if not body or body[-1][1] != "}":
         raise CorruptFileError(f"{path}, line {lines[-1][0]}: ends without '}}'")
     found = [_pair(line, f"{path}, line {number}") for number, line in body[:-1]]
     if declared != str(len(found)):
-        raise CorruptFileError(f"{path}, line {lines[1][0]}: n_points is {declared}, and there are {len(found)} points")
+        raise CorruptFileError(f"{path}, line {lines[0][0]}: n_points is {declared}, and there are {len(found)} points")
     return _known(np.array(found, np.float32).reshape(-1, 2) - 1, path)
 
 

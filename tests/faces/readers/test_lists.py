@@ -229,6 +229,33 @@ def test_a_malformed_xml_is_named_with_its_line(xml: Path, old: str, new: str, m
         faces_in(xml)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "left"),
+    [(" x='", " z='", 2), ("x='", "x='a", 2), ("<part name='00'", "<part name='01'", 2), ("<image file=", "<image name=", 2),
+     ("</dataset>", "", 0), ("<dataset>", "<!DOCTYPE dataset [<!ENTITY a 'aaaa'>]>\n<dataset>", 0)],
+)  # fmt: skip
+def test_what_is_malformed_in_an_xml_is_skipped_where_one_may(
+    xml: Path, photo: Photo, old: str, new: str, left: int
+) -> None:
+    """A box, a picture, or a file: of a folder the others are read."""
+    (xml.parent / "other").mkdir()
+    photo("other/three.jpg")
+    (xml.parent / "more.xml").write_text(
+        f"{HEAD}<image file='other/three.jpg'>\n{box(face(68))}</image>\n{TAIL}", encoding="utf-8"
+    )
+    edited(xml, old, new)
+    said: list[str] = []
+    assert len(faces_in(xml.parent, skipped=said.append)) == left + 1
+    assert len(said) == 1 and str(xml) in said[0]
+
+
+def test_of_celeba_photos_of_other_splits_may_be_missing(celeba_data: dict[str, Any]) -> None:
+    root, said = Path(celeba_data["root"]), list[str]()
+    for path in sorted((root / celeba.PHOTOS).iterdir())[:3]:
+        path.unlink()
+    assert list(faces_in(root, skipped=said.append).names) == [f"{celeba.PHOTOS}/000004.jpg"] and not said
+
+
 def test_an_xml_that_declares_entities_is_refused(xml: Path) -> None:
     edited(xml, "<dataset>", "<!DOCTYPE dataset [<!ENTITY a 'aaaa'>]>\n<dataset>")
     with pytest.raises(CorruptFileError, match="declares an entity"):

@@ -24,6 +24,15 @@ def test_a_pts_file_counts_from_one(tmp_path: Path) -> None:
     assert np.allclose(pts.read_pts(written(tmp_path / "a.pts", face(68))), face(68), atol=1e-4)
 
 
+def test_a_pts_file_may_say_no_version(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pts", face(68))
+    path.write_text(path.read_text(encoding="utf-8").replace("version: 1\n", ""), encoding="utf-8")
+    assert np.allclose(pts.read_pts(path), face(68), atol=1e-4)
+    path.write_text(path.read_text(encoding="utf-8").replace("68", "67"), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match="line 1: n_points is 67, and there are 68"):
+        pts.read_pts(path)
+
+
 @pytest.mark.parametrize("content", [
     {"version": 2, "labels": [], "landmarks": {"points": face(68)[:, ::-1].tolist(), "connectivity": []}},
     {"version": 3, "groups": {"PTS": {"labels": [], "landmarks": {"points": face(68)[:, ::-1].tolist()}}}},
@@ -103,7 +112,7 @@ def test_a_folder_without_annotations_is_one_line(tmp_path: Path, photo: Photo) 
 
 def test_a_folder_of_which_nothing_can_be_used_says_why(tmp_path: Path, photo: Photo) -> None:
     photo("a.jpg")
-    (tmp_path / "a.pts").write_text("n_points: 68\n{\n}\n", encoding="utf-8")
+    (tmp_path / "a.pts").write_text("68 points\n{\n}\n", encoding="utf-8")
     said: list[str] = []
     with pytest.raises(UserError, match=r"no annotated face there can be used; the first: .*a\.pts, line 1: no \.pts"):
         faces_in(tmp_path, skipped=said.append)
