@@ -1,10 +1,10 @@
 """All tables again, from records alone: `make tables`. This machine's keep the budget they were rendered with last.
 
 python -m experiments.render budget=proxy
+
+The published tables are written, too; their pages are `experiments.report published=true`.
 """
 
-from experiments.pages import site
-from experiments.report import build
 from experiments.suite import cli, contract
 from experiments.suite.paths import local, published, shown
 from experiments.suite.progress import print_line
@@ -22,8 +22,6 @@ def main(arguments: list[str]) -> int:
             write_published(name)
         for line in problems:
             print_line(f"warning: {line}")
-    if site.folder(public=True).is_dir():
-        build(public=True)
     print_line(f"{len(names)} tables written to {shown(local() / 'tables')}: {', '.join(names)}")
     return 0
 
