@@ -99,7 +99,7 @@ def _order(name: str) -> tuple[int, str]:
     return (int(name), name) if name.isdigit() else (10**6, name)
 
 
-def _given(attributes: dict[str, str], name: str, where: str) -> str:
+def _given(attributes: Mapping[str, str], name: str, where: str) -> str:
     if name not in attributes:
         raise CorruptFileError(f"{where}: lacks {name}=")
     return attributes[name]
