@@ -1,6 +1,7 @@
 """Photos read, faces found on them by the cascade, and points drawn: what `experiments.landmarks` does with a picture."""
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +165,7 @@ def pictures_in(folder: Path, out: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES
         and (path.is_file() or (path.is_symlink() and not path.exists()))
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and own not in path.resolve().parents
+        and own not in Path(os.path.realpath(path)).parents  # resolve() raises for a link that leads to itself
     )
 
 

@@ -195,12 +195,14 @@ def test_pixels_in_floating_point_are_refused(says: Says, tmp_path: Path) -> Non
 
 def test_a_link_that_leads_nowhere_is_told_and_hidden_files_are_not(says: Says, folder: Path) -> None:
     (folder / "lost.jpg").symlink_to(folder / "gone.jpg")
+    (folder / "round.jpg").symlink_to("round.jpg")
     (folder / "._a.jpg").write_bytes(b"what macOS keeps beside a file")
     (folder / ".thumbnails").mkdir()
     (folder / "a.jpg").rename(folder / ".thumbnails" / "a.jpg")
     status, text, said = says(f"image={folder}")
     assert status == 1 and len(json.loads(text)) == 2
-    assert said.count("skipped: ") == 1 and "lost.jpg: cannot be read" in said
+    assert said.count("skipped: ") == 2
+    assert "lost.jpg: cannot be read" in said and "round.jpg: cannot be read" in said
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), struct.error("unpack"), ZeroDivisionError()])
