@@ -115,6 +115,7 @@ class Finder:
         faces = [
             {
                 "image": str(annotated.names[index]),
+                "view": "picture" if annotated.attributes["whole"][index] else "face",
                 **{f"level_{number}": round(float(level[""][place]), 2) for number, level in enumerate(nmes, 1)},
             }
             for place, index in enumerate(seen)

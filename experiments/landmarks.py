@@ -8,7 +8,7 @@ python -m experiments.landmarks image=ANNOTATED metrics=true
     image     a picture, or a folder of them; a broken one is reported and skipped, and the exit status is 1
     box       the face: left, top, width and height in pixels; without it, level_1 sees the whole picture
     metrics   of a folder with annotations (.pts, dlib's XML, ...): all metrics of each level, in place of drawings
-    view      with metrics, what level_1 sees: picture; face, the points' box with a margin; auto, face where there are several
+    view      with metrics, what level_1 sees: picture; face, the points' box with a margin; auto, face where there are several or it is small
     out       where the drawing goes, a folder where image is one; results/local/landmarks/photo.jpg.png unless it is said
     weights   a folder with the levels' files; those that are published unless it is said
 

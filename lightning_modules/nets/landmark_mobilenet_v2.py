@@ -32,7 +32,7 @@ class LandmarkMobileNetV2(nn.Module):
         UserError: an argument is out of range.
     """
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 3, t: int = 6, last_t: int = 6, dropout: float = 0.3):
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, t: int = 6, last_t: int = 6, dropout: float = 0.1):
         super().__init__()
         check_sizes(num_classes, in_channels)
         check_choice("arch.last_t", last_t, (3, 6))

@@ -14,6 +14,8 @@ from lightning_modules.faces.landmark_set import LandmarkSet
 from lightning_modules.faces.markup import MARKUPS, five_points
 
 VIEWS = ("auto", "picture", "face")
+LEAST_EYES = 0.065  # of the photo's width between the eyes: the least of the rendered faces, from which level_1 learns
+BARE = 1.0  # what the box of five points lacks of the face's, which has brows and jaw: times its longer side, on each side
 Region = tuple[int, int, int, int]  # left, top, right, bottom; the latter two are the first pixels outside
 
 
@@ -96,9 +98,10 @@ def as_set(
     """The faces as a set with 5 points each, or with all that are annotated.
 
     ``view``: ``picture``, the whole photo; ``face``, the box of the face's points, with ``margin`` times its longer side
-    around it as far as the photo goes; ``auto``, the whole photo unless it has several faces. ``scale``, the distance of
-    the eyes by the picture's width, is among the attributes. ``skipped``, if given, is told what is wrong with a face that
-    is then left out.
+    around it as far as the photo goes (of five points, ``BARE`` more); ``auto``, the whole photo unless it has several faces
+    or shows this one too small for level_1 (``LEAST_EYES``). ``scale``, the distance of the eyes by the picture's width, and
+    ``whole``, whether all of the photo is seen, are among the attributes. ``skipped``, if given, is told what is wrong with
+    a face that is then left out.
 
     Raises:
         UserError: there is no face, the faces have not the same markup, or it has not so many points.
@@ -119,10 +122,11 @@ def as_set(
         raise UserError(f"data.points={points}: the faces in {root} have {markups[0]}; data.points=5 always goes")
     times = Counter(face.picture for face in faces)
     faces, sizes = _sound(faces, root, skipped)
-    regions = [
-        _region(face.points, sizes[face.picture], margin)
-        if view == "face" or (view == "auto" and times[face.picture] > 1) else None for face in faces
-    ]  # fmt: skip
+    regions = []
+    for face in faces:
+        size = sizes[face.picture]
+        cut = view == "face" or (view == "auto" and (times[face.picture] > 1 or _eyes(face) < LEAST_EYES * size[0]))
+        regions.append(_region(face.points, size, margin) if cut else None)
     shown = [
         face.points - np.array(region[:2] if region else (0, 0), np.float32)
         for face, region in zip(faces, regions, strict=True)
@@ -140,6 +144,7 @@ def as_set(
         points=fives if points == 5 else np.stack(shown),
         attributes={
             "scale": (np.linalg.norm(fives[:, 0] - fives[:, 1], axis=1) / seen[:, 0]).astype(np.float32),
+            "whole": np.array([region is None for region in regions], np.float32),
             **flags,
         },
         names=[_name(face.picture, root) for face in faces],
@@ -156,8 +161,7 @@ def _sound(
         try:
             if face.picture not in sizes:
                 sizes[face.picture] = photo_size(face.picture)
-            left, right = five_points(face.points)[:2]
-            if not np.linalg.norm(left - right) > 0:
+            if not _eyes(face) > 0:
                 raise CorruptFileError(
                     f"{face.picture}: is annotated with both eyes in one place; mend it or take it out"
                 )
@@ -172,13 +176,19 @@ def _sound(
     return found, sizes
 
 
+def _eyes(face: Annotation) -> float:
+    """Pixels between the eyes."""
+    left, right = five_points(face.points)[:2]
+    return float(np.linalg.norm(left - right))
+
+
 def _name(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
 
 
 def _region(points: np.ndarray, size: tuple[int, int], margin: float) -> Region:
     low, high = points.min(0), points.max(0)
-    around = margin * float((high - low).max())
+    around = (margin + (BARE if len(points) == 5 else 0)) * float((high - low).max())
     left, top = (max(0, int(np.floor(value - around))) for value in low)
     right, bottom = (min(most, int(np.ceil(value + around)) + 1) for value, most in zip(high, size, strict=True))
     return min(left, size[0] - 1), min(top, size[1] - 1), max(right, 1), max(bottom, 1)

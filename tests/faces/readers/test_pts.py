@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.faces.annotated import annotated_faces, faces_in
@@ -93,6 +94,23 @@ def test_view_face_cuts_the_picture_and_moves_the_points(tmp_path: Path, photo: 
     shift = np.array([red[0, 0] / 6, cut.images[0][0, 0, 1] / 8])
     assert np.allclose(cut.points + shift, whole.points, atol=1e-4)
     assert cut.points.min() > 0 and (cut.points < cut.images[0].shape[1::-1]).all()
+
+
+@pytest.mark.parametrize(("share", "whole"), [(0.07, 1), (0.06, 0)])
+def test_a_face_that_level_1_is_too_coarse_for_is_cut_out(tmp_path: Path, photo: Photo, share: float, whole: int) -> None:
+    """Of a photo 40 pixels wide, by the distance of the eyes."""
+    points = face(68)
+    left, right = five_points(points)[:2]
+    written(photo("a.jpg").with_suffix(".pts"), 20 + (points - 20) * share * 40 / np.linalg.norm(left - right))
+    assert faces_in(tmp_path).attributes["whole"].tolist() == [whole]
+    assert faces_in(tmp_path, view="picture").attributes["whole"].tolist() == [1]
+
+
+def test_view_face_shows_as_much_around_five_points_as_around_68(tmp_path: Path) -> None:
+    points = 400 + 20 * np.array([(-1, 0), (1, 0), (0, 1), (-0.8, 2), (0.8, 2)], np.float32)
+    Image.new("RGB", (1000, 1000)).save(tmp_path / "a.png")
+    written(tmp_path / "a.pts", points)
+    assert faces_in(tmp_path, view="face").attributes["scale"] == pytest.approx(40 / 161)  # 40 + 2 * 1.5 * 40, and both ends
 
 
 def test_points_without_a_photo_and_a_broken_photo_are_named(tmp_path: Path) -> None:
