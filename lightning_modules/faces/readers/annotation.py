@@ -15,7 +15,9 @@ from lightning_modules.faces.markup import MARKUPS, five_points
 
 VIEWS = ("auto", "picture", "face")
 LEAST_EYES = 0.065  # of the photo's width between the eyes: the least of the rendered faces, from which level_1 learns
-BARE = 1.0  # what the box of five points lacks of the face's, which has brows and jaw: times its longer side, on each side
+BARE = (
+    1.0  # what the box of five points lacks of the face's, which has brows and jaw: times its longer side, on each side
+)
 Region = tuple[int, int, int, int]  # left, top, right, bottom; the latter two are the first pixels outside
 
 

@@ -97,7 +97,9 @@ def test_view_face_cuts_the_picture_and_moves_the_points(tmp_path: Path, photo: 
 
 
 @pytest.mark.parametrize(("share", "whole"), [(0.07, 1), (0.06, 0)])
-def test_a_face_that_level_1_is_too_coarse_for_is_cut_out(tmp_path: Path, photo: Photo, share: float, whole: int) -> None:
+def test_a_face_that_level_1_is_too_coarse_for_is_cut_out(
+    tmp_path: Path, photo: Photo, share: float, whole: int
+) -> None:
     """Of a photo 40 pixels wide, by the distance of the eyes."""
     points = face(68)
     left, right = five_points(points)[:2]
@@ -110,7 +112,8 @@ def test_view_face_shows_as_much_around_five_points_as_around_68(tmp_path: Path)
     points = 400 + 20 * np.array([(-1, 0), (1, 0), (0, 1), (-0.8, 2), (0.8, 2)], np.float32)
     Image.new("RGB", (1000, 1000)).save(tmp_path / "a.png")
     written(tmp_path / "a.pts", points)
-    assert faces_in(tmp_path, view="face").attributes["scale"] == pytest.approx(40 / 161)  # 40 + 2 * 1.5 * 40, and both ends
+    side = 40 + 2 * 1.5 * 40 + 1  # the last pixel, too
+    assert faces_in(tmp_path, view="face").attributes["scale"] == pytest.approx(40 / side)
 
 
 def test_points_without_a_photo_and_a_broken_photo_are_named(tmp_path: Path) -> None:
