@@ -82,7 +82,7 @@ def test_groups_of_faces_and_curves(done: Path) -> None:
 def test_all_again_runs_nothing(done: Path) -> None:
     before = {name: record["provenance"]["started_at"] for name, record in records(done).items()}
     answer = verb(done, "table", "table=table12", "budget=smoke", "seeds=0,1", *SMALL)
-    assert answer.returncode == 0 and "all 20 runs are done" in answer.stdout
+    assert answer.returncode == 0 and f"all {len(before)} runs are done" in answer.stdout
     assert {name: record["provenance"]["started_at"] for name, record in records(done).items()} == before
 
 
