@@ -1,7 +1,7 @@
 """What a table needs and what is there: for each of its runs done, missing, stale, ... and how long it will take."""
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,33 +151,34 @@ def orphaned(child: Record | None, parents: Sequence[Run], read: Callable[[Run],
 
 
 def expected_minutes(row: RowPlan) -> float | None:
-    """The median over the records, here or published, of the same run, else of its contract's.
+    """Of the same run, here or else published; else of its contract's.
 
     Where there is none, that of the row at budget proxy in proportion to the images seen, plus the start. None where
     that tells nothing either.
     """
     for name in (row.run_id, row.contract_id):
-        if minutes := _minutes_of(name):
-            return statistics.median(minutes)
+        if (minutes := _minutes_of(name)) is not None:
+            return minutes
     minutes = _minutes_of(row.proxy_id)
-    return statistics.median(minutes) * row.share + START_MIN if minutes and row.share is not None else None
+    return None if minutes is None or row.share is None else minutes * row.share + START_MIN
 
 
-def _minutes_of(name: str) -> list[float]:
-    return [record.provenance["wall_s"] / 60 for record in _records_of(name) if "wall_s" in record.provenance]
+def _minutes_of(name: str) -> float | None:
+    """The shortest of this machine's runs, else of the published ones: a machine with other work to do only adds to it."""
+    for read in (Run.record, Run.published_record):
+        if minutes := [
+            record.provenance["wall_s"] / 60 for record in _done(name, read) if "wall_s" in record.provenance
+        ]:
+            return min(minutes)
+    return None
 
 
-def _records_of(name: str) -> list[Record]:
-    found = []
-    for run in [Run(name, seed) for seed in _seeds_of(name)]:
-        for read in (run.record, run.published_record):
-            try:
-                record = read()
-            except CorruptFileError:
-                continue
+def _done(name: str, read: Callable[[Run], Record | None]) -> Iterator[Record]:
+    for seed in _seeds_of(name):
+        with suppress(CorruptFileError):
+            record = read(Run(name, seed))
             if record is not None and record.status == "done":
-                found.append(record)
-    return found
+                yield record
 
 
 def _seeds_of(name: str) -> list[int]:

@@ -167,14 +167,16 @@ def test_seed_by_seed() -> None:
 # Time
 
 
-def test_minutes_are_the_median_of_the_records_of_the_run() -> None:
+def test_minutes_are_the_shortest_of_this_machines_runs_else_of_the_published() -> None:
     assert expected_minutes(row()) is None
-    for seed, seconds in ((0, 60.0), (1, 600.0), (2, 120.0)):
-        keep(record(seed, wall_s=seconds))
-    assert expected_minutes(row()) == 2.0
-    keep(record(7, wall_s=240.0), published=True)
+    for seed, seconds in ((0, 240.0), (1, 600.0), (2, 180.0)):
+        keep(record(seed, wall_s=seconds), published=True)
     assert expected_minutes(row()) == 3.0
-    assert planned().minutes == 3.0
+    keep(record(7, wall_s=360.0))
+    assert expected_minutes(row()) == 6.0
+    keep(record(8, wall_s=300.0))
+    assert expected_minutes(row()) == 5.0
+    assert planned().minutes == 5.0
 
 
 def test_only_runs_that_were_finished_tell_the_time() -> None:
