@@ -43,7 +43,14 @@ def problem(run_ids: Sequence[str], seeds: Sequence[int] = ()) -> str | None:
 
 
 def onnx(folder: Path) -> bytes:
-    """The cascade of the levels' files in ``folder`` as one ONNX file. Raises CorruptFileError as ``cascade_files.load``."""
+    """The cascade of the levels' files in ``folder`` as one ONNX file.
+
+    Raises:
+        UserError: a level's file is not there.
+        CorruptFileError: as ``cascade_files.load``.
+    """
+    if missing := [path for path in paths(folder) if not path.is_file()]:
+        raise UserError(f"source={folder}: no {missing[0].name} there; name a folder with both levels' files")
     about = load_level(paths(folder)[-1])[1]
     return onnx_of_cascade(
         load(paths(folder)), about["points"], {"run": str(about.get("run_id")), "seed": str(about.get("seed"))}

@@ -114,10 +114,10 @@ def _decoded(own: dict[str, Any]) -> bytes:
 
         with naming(path):
             return cascade_weights.onnx(path)
-    if own["format"] != "safetensors" or own["run"] is not None:
+    if own["format"] != "safetensors" or own["run"] is not None or path.is_dir():
         raise UserError(
-            f"source={own['source']}: is a .cnz file with format=safetensors, or a folder with a cascade's levels with "
-            "format=onnx, and goes without run; leave it out"
+            f"source={own['source']}: has to be a .cnz file with format=safetensors, or a folder with a cascade's levels "
+            "with format=onnx; run= goes without it"
         )
     from lightning_modules.compression import stored  # imports torch, which takes seconds
 

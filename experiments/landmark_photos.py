@@ -15,7 +15,8 @@ from lightning_modules import cascade_files
 from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.faces.annotated import faces_in, split_in
 from lightning_modules.faces.markup import NAMES_OF_5
-from lightning_modules.faces.readers.annotation import rgb
+from lightning_modules.faces.readers.annotation import Photos, photo_size, rgb
+from lightning_modules.faces.readers.annotation import opened as decoded
 from lightning_modules.landmark_cascade import Cascade
 from lightning_modules.landmark_metrics import all_nmes, summary
 
@@ -92,7 +93,7 @@ class Finder:
         """All metrics of each level on annotated photos, of each face its NME; and what was left out.
 
         A photo is read, looked at and forgotten before the next. ``view``: what level_1 sees of it
-        (lightning_modules/faces/readers/annotation.py).
+        (lightning_modules/faces/readers/annotation.py); the diagonal is the whole photo's.
 
         Raises:
             UserError: the folder's annotations are none that are known, or no photo can be read.
@@ -110,7 +111,9 @@ class Finder:
             points.append(self.points(picture))
         if not seen:
             raise UserError(f"image={folder}: no annotated photo there can be used; the first: {problems[0]}")
-        true, sizes = annotated.points[seen], annotated.sizes()[seen]
+        photos = annotated.images
+        assert isinstance(photos, Photos)
+        true, sizes = annotated.points[seen], np.array([photo_size(photos.paths[index]) for index in seen])
         nmes = [all_nmes(level, true, sizes) for level in np.stack(points, 1)]
         faces = [
             {
@@ -135,7 +138,7 @@ class Finder:
 def opened(path: Path) -> Image.Image:
     """An RGB picture as it is to be looked at. Raises Broken."""
     try:
-        with Image.open(path) as file:
+        with decoded(path) as file:
             picture = rgb(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
         raise Broken("is no picture") from error

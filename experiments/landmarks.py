@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     image = Path(own["image"])
     if not image.exists():
         raise UserError(f"image={image}: no such file or folder")
-    if own["metrics"] and not (image.is_dir() or image.suffix == ".xml"):
+    if own["metrics"] and not (image.is_dir() or image.suffix.lower() == ".xml"):
         raise UserError(f"image={image}: metrics=true is for a folder with annotations, or dlib's .xml")
     _check_use(own)
     folder = Path(own["weights"]) if own["weights"] else published() / "weights"

@@ -3,6 +3,7 @@
 Nothing is unpickled: a file names a net of this suite, and its tensors must be that net's.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from lightning_modules.landmark_options import Options
 from lightning_modules.nets.build import build_net
 
 KEY = "cascade"  # of the JSON among the file's own metadata
+DIGEST = "sha256"  # of all else in the file
 ALIKE = ("points", "mean", "std")  # of all levels
 FIELDS = {"level": int, "arch": dict, "points": int, "landmarks": dict, "mean": list, "std": list}
 
@@ -36,7 +38,8 @@ def level_file(net: nn.Module, about: Mapping[str, Any]) -> bytes:
             raise UserError(
                 f"level_{about['level']}: {name} has a number that half precision cannot hold; train it anew"
             )
-    return save(tensors, {KEY: json.dumps(dict(about), allow_nan=False)})
+    said = json.dumps(dict(about), allow_nan=False)
+    return save(tensors, {KEY: said, DIGEST: _digest(said, tensors)})
 
 
 def load_level(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -47,15 +50,17 @@ def load_level(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            about = _about((file.metadata() or {}).get(KEY))
+            metadata = file.metadata() or {}
+            about = _about(metadata.get(KEY))
             net = build_net(about["arch"], 2 * about["points"], len(about["mean"]))
             wanted = net.state_dict()
             shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             if shapes != {name: list(tensor.shape) for name, tensor in wanted.items()}:
                 raise ValueError("its tensors are not those of the net that it names")
-            held = {name: file.get_tensor(name).to(tensor.dtype) for name, tensor in wanted.items()}
-            if not all(tensor.isfinite().all() for tensor in held.values()):
-                raise ValueError("a number in it is not finite")
+            stored = {name: file.get_tensor(name) for name in wanted}
+            if metadata.get(DIGEST) != _digest(metadata[KEY], stored):
+                raise ValueError("its checksum is another")
+            held = {name: stored[name].to(tensor.dtype) for name, tensor in wanted.items()}
     except (SafetensorError, UserError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CorruptFileError(f"{path}: is no level of a cascade ({reason}); write it again") from error
@@ -69,14 +74,17 @@ def load(paths: Sequence[Path]) -> Cascade:
     first, last = abouts[0], abouts[-1]
     try:
         for number, (path, about) in enumerate(zip(paths, abouts, strict=True), 1):
-            if about["level"] != number or any(about[name] != first[name] for name in ALIKE):
-                raise CorruptFileError(f"{path}: is not level_{number} of the cascade of {paths[0]}; write both again")
+            if about["level"] != number:
+                raise CorruptFileError(f"{path}: is level_{about['level']}, not level_{number}; write both again")
+            if any(about[name] != first[name] for name in ALIKE):
+                raise CorruptFileError(f"{path}: is of another cascade than {paths[0]}; write both again")
         options = Options.of(last["landmarks"])
         cascade = Cascade(
             nets, options.size, Normalise(tuple(last["mean"]), tuple(last["std"])), rule_of(options)
         ).eval()
         with torch.inference_mode():  # numbers that no picture can go through are met here
-            cascade(torch.zeros(1, len(last["mean"]), options.size, options.size))
+            if not cascade(torch.zeros(1, len(last["mean"]), options.size, options.size)).isfinite().all():
+                raise ValueError("its points are no numbers")
     except CorruptFileError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -93,6 +101,16 @@ def _about(text: str | None) -> dict[str, Any]:
         if not isinstance(about.get(name), kind):
             raise ValueError(f"it does not say its {name}")
     return about
+
+
+def _digest(about: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of what the file says of itself and of its tensors in the order of their names."""
+    found = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        found.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _half(tensor: Tensor) -> Tensor:

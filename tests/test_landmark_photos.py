@@ -15,6 +15,7 @@ from experiments.landmarks import LEVELS
 from lightning_modules import cascade_files
 from lightning_modules.crops import face_boxes
 from lightning_modules.data.batches import Normalise
+from lightning_modules.faces.annotated import faces_in
 from lightning_modules.landmark_cascade import Cascade
 from lightning_modules.nets import LandmarkMobileNetV2
 from tests.faces.readers.test_pts import written
@@ -147,6 +148,26 @@ def test_metrics_leave_out_what_cannot_be_read_and_go_on(says: Says, tmp_path: P
     assert found["level_2"]["nme"] == pytest.approx(mean, abs=0.01) and {"fr10", "auc10"} <= set(found["level_1"])
 
 
+def test_the_diagonal_is_the_photos_whatever_is_seen_of_it(says: Says, tmp_path: Path) -> None:
+    annotated(tmp_path)
+    true = faces_in(tmp_path).points
+    by_diagonal = np.linalg.norm(true[:, 0] - true[:, 1], axis=1) / np.hypot(64, 64)
+    for view in ("picture", "face"):
+        status, text, _ = says(f"image={tmp_path}", "metrics=true", f"view={view}")
+        found = json.loads(text)
+        expected = np.mean([face["level_2"] for face in found["nme"]] * by_diagonal)
+        assert status == 0 and found["level_2"]["nme_diagonal"] == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_large_photo_is_read_without_a_word(
+    says: Says, folder: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    assert says(f"image={folder / 'b.png'}")[0] == 0 and not recwarn.list
+    annotated(folder)
+    assert says(f"image={folder}", "metrics=true")[0] == 0 and not recwarn.list
+
+
 def test_metrics_of_no_readable_photo_are_a_mistake(says: Says, tmp_path: Path) -> None:
     annotated(tmp_path)
     for index in range(4):
@@ -220,10 +241,11 @@ def test_whatever_a_decoder_raises_is_a_broken_picture(
 def test_weights_of_levels_that_do_not_belong_together(says: Says, weights: Path, tmp_path: Path, folder: Path) -> None:
     net = LandmarkMobileNetV2()
     for changes, said in (
-        ({"level": 1}, "is not level_2 of the cascade"),
-        ({"level": 2, "mean": [0.4] * 3}, "is not level_2 of the cascade"),
+        ({"level": 1}, "is level_1, not level_2; write both again"),
+        ({"level": 2, "mean": [0.4] * 3}, "is of another cascade than"),
         ({"level": 2, "landmarks": options(crop="sideways")}, r"make no cascade (landmarks.crop=sideways"),
         ({"level": 2, "landmarks": options(crop="box", size=96.5)}, "make no cascade"),
+        ({"level": 2, "landmarks": options(crop="box", box_scale=1e38)}, "make no cascade (its points are no numbers"),
     ):
         (tmp_path / LEVELS[0]).write_bytes((weights / LEVELS[0]).read_bytes())
         (tmp_path / LEVELS[1]).write_bytes(cascade_files.level_file(net, {**ABOUT, **changes}))

@@ -11,7 +11,7 @@ from experiments.suite.figure import DOTS_PER_INCH, METADATA, SETTINGS, STYLES, 
 from experiments.suite.files import write_bytes
 from experiments.suite.rendering import has_curves
 
-HEIGHT = 2.8  # inches
+HEIGHT = 3.6  # inches
 EVERY = 8  # points of a curve between two markers
 
 
@@ -55,5 +55,5 @@ def _drawn(data: dict[str, Any]) -> Any:
     column = next(each for each in data["columns"] if each["name"] == found["metric"])
     axes.set(xlabel=column["header"], ylabel="Share of the faces, %", xlim=(0, found["at"][-1]), ylim=(0, 100))
     axes.grid(linewidth=0.3)
-    axes.legend(loc="lower right", fontsize=6.5, frameon=False)
+    drawn.legend(loc="outside upper left", fontsize=6.5, frameon=False)
     return drawn

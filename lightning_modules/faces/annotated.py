@@ -46,7 +46,10 @@ def annotated_faces(data: Mapping[str, Any], split: str, count: int | None = Non
     found = _split(READERS[data["dataset"]](data), data, root)
     faces = [face for part in found.values() for face in part] if split == ALL else found[split]
     if not faces:
-        raise UserError(f"data.root={root}: has no annotated face for the split {split}")
+        raise UserError(
+            f"data.root={root}: has no annotated face for the split {split}; "
+            "it holds too few, or data.shares or data.validation.share leaves it none"
+        )
     return as_set(faces[:count], root if root.is_dir() else root.parent, data["points"], data["view"], data["margin"])
 
 
@@ -94,10 +97,10 @@ def faces_in(
         found = celeba.read_celeba({"root": str(root)}, tells, ("test",))
     elif (root / wflw.LISTS.format("test")).is_file():
         found = {"test": wflw.read_list(root, "test", tells)}
-    elif root.suffix == ".xml":
+    elif root.suffix.lower() == dlib_xml.SUFFIX:
         found = {ALL: dlib_xml.read_dlib(root, tells)}
     else:
-        listed = dlib_xml.read_dlib(root, tells) if any(root.glob("*.xml")) else []
+        listed = dlib_xml.read_dlib(root, tells) if dlib_xml.xml_files(root) else []
         found = {ALL: listed or pts.read_folder(root, tells)}
     faces = found[split_in(root)]
     if not faces and told:

@@ -74,7 +74,18 @@ def test_mistakes(results: Path, here: Here) -> None:
         (("run=squeezenet", "format=cnz"), "run=squeezenet seed=0: not done on this machine"),
         (("run=../..", "format=cnz"), "run=../..: is no run id"),
         ((f"run={name}", "seed=7", "format=cnz"), f"run={name} seed=7: not done on this machine"),
-        (("format=cnz", f"source={results}"), f"source={results}: is a .cnz file with format=safetensors, or a folder"),
+        (
+            ("format=cnz", f"source={results}"),
+            f"source={results}: has to be a .cnz file with format=safetensors, or a folder",
+        ),
+        (
+            ("format=safetensors", f"source={results}"),
+            f"source={results}: has to be a .cnz file with format=safetensors",
+        ),
+        (
+            ("format=onnx", f"source={results}"),
+            f"source={results}: no landmarks_level_1.safetensors there; name a folder",
+        ),
         (("format=safetensors", "source=nowhere.cnz"), "source=nowhere.cnz: no such file or folder"),
         (("format=onnx", "source=nowhere"), "source=nowhere: no such file or folder"),
         ((f"run={name}", "format=cnz", f"path={results}"), f"path={results}: is a folder; name a file"),

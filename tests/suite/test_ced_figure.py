@@ -22,6 +22,7 @@ def test_a_row_that_is_only_published_stays_beside_one_that_was_run_here(tmp_pat
     (axes,) = ced_figure._drawn(data).axes
     drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert drawn == {"run": [0, 50, 90], "kept": [0, 30, 70]}
+    assert axes.get_legend() is None  # it stands outside, where it hides no curve
 
 
 def test_nothing_known_is_no_figure(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """An annotated face in a photo, and a set of such faces as pictures that are read when they are looked at."""
 
 import hashlib
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ LEAST_EYES = 0.065  # of the photo's width between the eyes: the least of the re
 BARE = (
     1.0  # what the box of five points lacks of the face's, which has brows and jaw: times its longer side, on each side
 )
+FARTHEST = 1e6  # pixels; farther away nothing is annotated
 Region = tuple[int, int, int, int]  # left, top, right, bottom; the latter two are the first pixels outside
 
 
@@ -54,7 +57,7 @@ def read_photo(path: Path) -> np.ndarray:
     Raises CorruptFileError, naming the file.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             return np.asarray(rgb(image))
     except Exception as error:  # decoders raise whatever a broken file leads them to
         raise _unreadable(path, error) from error
@@ -63,10 +66,19 @@ def read_photo(path: Path) -> np.ndarray:
 def photo_size(path: Path) -> tuple[int, int]:
     """Width and height, from the file's head alone. Raises CorruptFileError, naming the file."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             return image.size
     except Exception as error:  # decoders raise whatever a broken file leads them to
         raise _unreadable(path, error) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """A picture being read. What Pillow warns of, as large pictures and odd tags, is no matter of the user's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path) as image:
+            yield image
 
 
 def rgb(image: Image.Image) -> Image.Image:
@@ -107,7 +119,8 @@ def as_set(
 
     Raises:
         UserError: there is no face, the faces have not the same markup, or it has not so many points.
-        CorruptFileError: a photo cannot be read, or a face's eyes are in one place, by which nothing can be measured.
+        CorruptFileError: a photo cannot be read, or a face's points can be none: both eyes in one place, all points in one
+            row or column, or none of the face in the photo.
     """
     check_choice("data.view", view, VIEWS)
     check_choice("data.points", points, MARKUPS)
@@ -163,10 +176,8 @@ def _sound(
         try:
             if face.picture not in sizes:
                 sizes[face.picture] = photo_size(face.picture)
-            if not _eyes(face) > 0:
-                raise CorruptFileError(
-                    f"{face.picture}: is annotated with both eyes in one place; mend it or take it out"
-                )
+            if wrong := _wrong(face, sizes[face.picture]):
+                raise CorruptFileError(f"{face.picture}: is annotated with {wrong}; mend it or take it out")
             found.append(face)
         except CorruptFileError as error:
             if not skipped:
@@ -176,6 +187,17 @@ def _sound(
     if not found:
         raise UserError(f"{root}: no annotated photo there can be used; the first: {first}")
     return found, sizes
+
+
+def _wrong(face: Annotation, size: tuple[int, int]) -> str:
+    """Why a face cannot be measured in a photo of width and height ``size``; empty where it can."""
+    if not _eyes(face) > 0:
+        return "both eyes in one place"
+    if not np.ptp(five_points(face.points), axis=0).prod() > 0:
+        return "all points in one row or column"
+    if (face.points.max(0) <= -0.5).any() or (face.points.min(0) >= np.array(size) - 0.5).any():
+        return f"a face outside of its {size[0]}x{size[1]} pixels"
+    return ""
 
 
 def _eyes(face: Annotation) -> float:
@@ -223,9 +245,14 @@ def numbers(words: Sequence[str], where: str) -> np.ndarray:
         found = np.array([float(word) for word in words], np.float64)
     except ValueError as error:
         raise CorruptFileError(f"{where}: {error}; numbers are due there") from error
-    if not np.isfinite(found).all() or (np.abs(found) > 1e6).any():
+    if not places(found):
         raise CorruptFileError(f"{where}: {' '.join(words[:4])} ... holds a number that is no place in a picture")
     return found.astype(np.float32)
+
+
+def places(points: np.ndarray) -> bool:
+    """Whether all numbers, of any shape, can be places in a picture."""
+    return bool((np.abs(points) <= FARTHEST).all())
 
 
 def read_lines(path: Path) -> list[str]:
@@ -243,8 +270,9 @@ def existing(path: Path, where: str, skipped: Callable[[str], object] | None = N
 
     Raises UserError, beginning with ``where``, where it is no file otherwise.
     """
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name that no file can have
+        if path.is_file():
+            return path
     missing = f"{where}: names {path}, which is not there"
     if not skipped:
         raise UserError(missing)

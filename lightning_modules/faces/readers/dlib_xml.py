@@ -10,9 +10,11 @@ from lightning_modules.errors import CorruptFileError, UserError
 from lightning_modules.faces.markup import MARKUPS
 from lightning_modules.faces.readers.annotation import Annotation, existing, numbers
 
+SUFFIX = ".xml"
+
 
 def read_dlib(path: Path, skipped: Callable[[str], object] | None = None) -> list[Annotation]:
-    """Every box with parts in the XML file ``path``, or in those of the folder ``path``; pictures are named relative to it.
+    """Every box with parts in the XML file ``path``, or in those below the folder ``path``; pictures are named relative to it.
 
     Boxes to be ignored, and those without parts, are left out; the parts' names give the points' order. A face that
     several files list, as one of all and one of a split do, is one. ``skipped``, if given, is told which photo is not there
@@ -22,11 +24,16 @@ def read_dlib(path: Path, skipped: Callable[[str], object] | None = None) -> lis
         UserError: there is no such file, or a picture is not there.
         CorruptFileError: the file is not in the format; file and line are named.
     """
-    files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
+    files = xml_files(path) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise UserError(f"data.root={path}: must be dlib's XML file, or a folder with some")
     faces = (face for file in files for face in _read(file, skipped))
     return list({(face.picture.resolve(), face.points.tobytes()): face for face in faces}.values())
+
+
+def xml_files(folder: Path) -> list[Path]:
+    """Below ``folder``, but for hidden ones."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() == SUFFIX and not path.name.startswith("."))
 
 
 def _read(path: Path, skipped: Callable[[str], object] | None) -> list[Annotation]:
@@ -91,12 +98,10 @@ def _points(parts: Sequence[tuple[str, Mapping[str, str]]], where: str) -> np.nd
     if len(named) not in MARKUPS[1:]:
         known = " and ".join(map(str, MARKUPS[1:]))
         raise CorruptFileError(f"{where}: a box has {len(named)} parts; those of the markups known are {known}")
-    words = [word for name in sorted(named, key=_order) for word in named[name]]
-    return numbers(words, where).reshape(-1, 2).astype(np.float32)
-
-
-def _order(name: str) -> tuple[int, str]:
-    return (int(name), name) if name.isdigit() else (10**6, name)
+    places = {int(name): place for name, place in named.items() if name.isdecimal()}
+    if sorted(places) != list(range(min(places, default=0), min(places, default=0) + len(named))):
+        raise CorruptFileError(f"{where}: a box's parts must be named by numbers without a gap, which are their order")
+    return numbers([word for name in sorted(places) for word in places[name]], where).reshape(-1, 2)
 
 
 def _given(attributes: Mapping[str, str], name: str, where: str) -> str:

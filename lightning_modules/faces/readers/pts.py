@@ -13,7 +13,7 @@ import numpy as np
 from lightning_modules.data.listing import ENDINGS
 from lightning_modules.errors import CorruptFileError, UserError, check_choice
 from lightning_modules.faces.markup import MARKUPS
-from lightning_modules.faces.readers.annotation import Annotation, numbers, read_lines
+from lightning_modules.faces.readers.annotation import Annotation, numbers, places, read_lines
 
 TRAIN = ("afw", "lfpw/trainset", "helen/trainset")
 TESTS = {
@@ -58,10 +58,10 @@ def read_ljson(path: Path) -> np.ndarray:
         group = content.get("groups", content)
         group = group if "landmarks" in group else next(iter(group.values()))
         points = np.array(group["landmarks"]["points"], np.float64)
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, StopIteration, OverflowError) as error:
         raise CorruptFileError(f"{path}: no menpo landmarks ({type(error).__name__}: {error})") from error
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise CorruptFileError(f"{path}: its points are no pairs of y and x")
+    if points.ndim != 2 or points.shape[1] != 2 or not places(points):
+        raise CorruptFileError(f"{path}: its points are no pairs of y and x in a picture")
     return _known(points[:, ::-1].astype(np.float32), path)
 
 

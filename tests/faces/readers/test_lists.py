@@ -1,5 +1,6 @@
 """CelebA in the wild, WFLW and dlib's XML, in files of the exact format."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,16 @@ def test_dlib_boxes_with_parts_are_faces(xml: Path) -> None:
     assert np.array_equal(found.points, np.round(np.stack([face(68, seed) for seed in range(3)])))
     assert list(found.names) == ["one.jpg", "two.jpg", "two.jpg"]
     assert np.array_equal(faces_in(xml.parent, 68, "picture").points, found.points)
+    capitals = xml.rename(xml.with_name("FACES.XML"))
+    assert np.array_equal(faces_in(capitals, 68, "picture").points, found.points)
+    inside = shutil.copytree(xml.parent, xml.parent / "outer" / "inner")
+    assert np.array_equal(faces_in(inside.parent, 68, "picture").points, found.points)
+
+
+def test_a_name_that_no_file_can_have_is_a_photo_that_is_missing(xml: Path) -> None:
+    edited(xml, "one.jpg", "o" * 300)
+    with pytest.raises(UserError, match=r"faces.xml, line 5: names .*ooo, which is not there"):
+        faces_in(xml)
 
 
 @pytest.mark.parametrize("kind", ["xml", "celeba_data", "wflw_data"])
@@ -221,6 +232,8 @@ def test_dlib_faces_are_shared_out_by_picture(xml: Path) -> None:
     ("old", "new", "message"),
     [("</dataset>", "", r"faces.xml, line \d+: no XML"), (" x='", " z='", r"line 7: lacks x="), ("x='", "x='a", r"could not convert string to float: 'a"),
      ("<part name='00'", "<part name='01'", r"a box has 67 parts; those of the markups known are 68 and 98"),
+     ("<part name='03'", "<part name='foo'", r"a box's parts must be named by numbers without a gap"),
+     ("<part name='67'", "<part name='70'", r"a box's parts must be named by numbers without a gap"),
      ("<images>", "</dataset><images>", r"faces.xml, line 4: no XML"), ("<image file=", "<image name=", r"line 5: lacks file=")],
 )  # fmt: skip
 def test_a_malformed_xml_is_named_with_its_line(xml: Path, old: str, new: str, message: str) -> None:

@@ -66,8 +66,13 @@ def test_points_of_no_known_markup_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["[", "[]", '{"groups": {}}', '{"landmarks": {"points": [[1, null]]}}', '{"landmarks": 3}']
-)
+    "content",
+    [
+        "[", "[]", '{"groups": {}}', '{"landmarks": {"points": [[1, null]]}}', '{"landmarks": 3}',
+        '{"landmarks": {"points": [[1, 1e300], [1, 2], [3, 4], [5, 6], [7, 8]]}}',
+        f'{{"landmarks": {{"points": [[1, {10**400}], [1, 2], [3, 4], [5, 6], [7, 8]]}}}}',
+    ],
+)  # fmt: skip
 def test_a_malformed_ljson_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "a.ljson"
     path.write_text(content, encoding="utf-8")
@@ -201,6 +206,25 @@ def test_eyes_in_one_place_are_named_or_skipped(tmp_path: Path, photo: Photo) ->
         faces_in(tmp_path)
     said: list[str] = []
     assert list(faces_in(tmp_path, skipped=said.append).names) == ["b.jpg"] and len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (np.array([[10, 10], [20, 10], [15, 10], [12, 10], [18, 10]]), "all points in one row or column"),
+        (face(68) + np.array([1000, 0]), "a face outside of its 40x30 pixels"),
+        (face(68) - np.array([0, 1000]), "a face outside of its 40x30 pixels"),
+    ],
+)
+def test_a_face_that_cannot_be_measured_is_named_or_skipped(
+    tmp_path: Path, photo: Photo, points: np.ndarray, said: str
+) -> None:
+    written(photo("a.jpg").with_suffix(".pts"), points)
+    written(photo("b.jpg").with_suffix(".pts"), face(68))
+    with pytest.raises(CorruptFileError, match=f"a.jpg: is annotated with {said}; mend it or take it out"):
+        faces_in(tmp_path)
+    told: list[str] = []
+    assert list(faces_in(tmp_path, skipped=told.append).names) == ["b.jpg"] and len(told) == 1
 
 
 def test_sizes_are_known_without_decoding(tmp_path: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
