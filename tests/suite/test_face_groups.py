@@ -47,8 +47,9 @@ def test_numbers_in_16_bits_keep_three_digits() -> None:
         unpack({**pack_numbers(values), "n": 5})
 
 
-def test_numbers_beyond_16_bits_are_the_largest() -> None:
-    assert unpack(pack_numbers(np.array([1e9, -1e9, 1.0]))).tolist() == [65504, -65504, 1]
+def test_numbers_beyond_16_bits_are_infinite(recwarn: pytest.WarningsRecorder) -> None:
+    assert unpack(pack_numbers(np.array([1e9, -1e9, 1.0]))).tolist() == [np.inf, -np.inf, 1]
+    assert not recwarn.list
 
 
 def test_groups_are_cut_at_their_edges_whatever_the_sign() -> None:
